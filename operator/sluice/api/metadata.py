@@ -1,0 +1,90 @@
+"""The parts of Kubernetes' own types that our objects use: metadata, label selectors, conditions."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sluice.api.base import Spec, Status, Time
+
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelValue = Annotated[
+    str, Field(pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$", max_length=63)
+]
+
+
+class LabelRequirement(Spec):
+    """One expression of a label selector."""
+
+    key: LabelKey = Field(description="The label that the expression looks at.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
+        description="How the label's value relates to `values`."
+    )
+    values: list[LabelValue] = Field(
+        default=[],
+        max_length=64,
+        description="The values for In and NotIn; empty for Exists and DoesNotExist.",
+    )
+
+
+class LabelSelector(Spec):
+    """A Kubernetes label selector; an empty one matches every object."""
+
+    match_labels: dict[LabelKey, LabelValue] = Field(
+        default={}, max_length=32, description="Labels that must have exactly these values."
+    )
+    match_expressions: list[LabelRequirement] = Field(
+        default=[], max_length=32, description="Expressions that must all hold."
+    )
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        """Whether an object with `labels` is selected (Kubernetes' rules: NotIn holds if absent)."""
+        if any(labels.get(key) != value for key, value in self.match_labels.items()):
+            return False
+        return all(_holds(requirement, labels) for requirement in self.match_expressions)
+
+
+def _holds(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value is not None and value in requirement.values
+        case "NotIn":
+            return value is None or value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+
+
+class ObjectMeta(Status):
+    """The metadata that Sluice reads of an object; the rest is left as it is."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    finalizers: list[str] = []
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+    owner_references: list[dict[str, Any]] = []
+
+
+class Condition(Status):
+    """A condition as in `metav1.Condition`."""
+
+    type: str = Field(max_length=316, description="What the condition is about, in CamelCase.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        description="Why, in one CamelCase word for programs.",
+    )
+    message: str = Field(default="", max_length=32768, description="Why, in words for people.")
+    last_transition_time: Time = Field(description="When `status` last changed.")
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The `metadata.generation` that this was said of."
+    )

@@ -1,0 +1,71 @@
+"""`GateOverride`: break-glass with a name, a reason and an end.
+
+That somebody may create one *is* the permission (RBAC), and the object is the audit record.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sluice.api.base import Name, Spec, Status, Time, cel, rule
+from sluice.api.metadata import Condition, ObjectMeta
+
+
+class GateOverrideSpec(Spec):
+    """Who lets what pass, why, and until when. It cannot be changed, only deleted."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            rule("self == oldSelf", "an override cannot be changed: delete it and create another")
+        )
+    }
+    policy: Name = Field(description="The ErrorBudgetPolicy, in the same namespace.")
+    workloads: list[Name] = Field(
+        default=[],
+        max_length=64,
+        description="Names of the workloads that it is for; all that the policy governs if empty.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    effect: Literal["Allow"] = Field(
+        default="Allow", description="Allow: changes of the pod template pass the freeze."
+    )
+    reason: Annotated[str, Field(min_length=3, max_length=1024)] = Field(
+        description="Why, for the audit and the postmortem."
+    )
+    ticket: str = Field(default="", max_length=512, description="An incident or a change request.")
+    created_by: Annotated[str, Field(min_length=1, max_length=512)] = Field(
+        description="The user who creates it; the cluster checks that it is the requester."
+    )
+    expires_at: Time = Field(description="When it ends.")
+
+
+class GateOverrideStatus(Status):
+    """What became of the override; only Sluice writes it."""
+
+    observed_generation: int = Field(
+        default=-1, description="The `metadata.generation` that the rest was worked out from."
+    )
+    conditions: list[Condition] = Field(
+        default=[],
+        max_length=8,
+        description="Active: whether it lets changes pass now, and why (not).",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
+
+
+class GateOverride(Status):
+    """Break-glass: lets changes pass a freeze until a stated time."""
+
+    api_version: str = ""
+    kind: str = "GateOverride"
+    metadata: ObjectMeta
+    spec: GateOverrideSpec
+    status: GateOverrideStatus = GateOverrideStatus()
+
+    def active(self, now: datetime) -> bool:
+        """Whether the override has begun and not ended; the policy's limit is checked apart."""
+        return now < self.spec.expires_at and self.metadata.deletion_timestamp is None

@@ -1,0 +1,368 @@
+"""`ErrorBudgetPolicy`: what happens to deployments while a budget is low."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sluice.api.base import Duration, Name, Percent, Spec, Status, Time, cel, rule
+from sluice.api.metadata import Condition, LabelSelector, ObjectMeta
+from sluice.api.slo import Level
+
+WorkloadKind = Literal["Deployment"]
+PercentThreshold = Annotated[str, Field(pattern=r"^-?[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=8)]
+
+
+class Admission(StrEnum):
+    """What a change of a governed workload's pod template meets, from mild to severe."""
+
+    ALLOW = "Allow"
+    WARN = "Warn"
+    DENY = "Deny"
+
+
+class Mode(StrEnum):
+    """How far a policy reaches."""
+
+    OBSERVE = "Observe"
+    WARN = "Warn"
+    ENFORCE = "Enforce"
+
+
+class Blindness(StrEnum):
+    """What a policy does when the budget stays unknown."""
+
+    OPEN = "Open"
+    CLOSED = "Closed"
+
+
+class ObjectiveReference(Spec):
+    """The objectives whose budgets decide: by label or by name, in the policy's namespace."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            rule("has(self.selector) != has(self.names)", "set exactly one of selector and names")
+        )
+    }
+    selector: LabelSelector | None = Field(
+        default=None, description="Objectives with these labels; `{}` is all in the namespace."
+    )
+    names: list[Name] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Objectives with these names.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class WorkloadReference(Spec):
+    """The workloads that the policy governs, in its own namespace."""
+
+    selector: LabelSelector = Field(
+        default=LabelSelector(), description="Workloads with these labels; `{}` is all."
+    )
+    kinds: list[WorkloadKind] = Field(
+        default=["Deployment"],
+        min_length=1,
+        max_length=1,
+        description="Kinds of workloads.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class BurnRateCondition(Spec):
+    """A burn rate over one window."""
+
+    window: Literal["5m", "30m", "1h", "2h", "6h", "1d", "3d"] = Field(
+        default="1h", description="The time looked back on."
+    )
+    value: Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$")] = Field(
+        description="The rate that must be exceeded; at 1 the budget lasts for the window."
+    )
+
+
+class StageCondition(Spec):
+    """When a stage begins: every field that is set must hold, for one and the same objective."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            rule(
+                "has(self.remainingBelow) || has(self.burnRateAbove) || has(self.level)",
+                "set at least one of remainingBelow, burnRateAbove and level",
+            )
+        )
+    }
+    remaining_below: PercentThreshold | None = Field(
+        default=None, description='Less than this percentage of the budget is left: "20".'
+    )
+    burn_rate_above: BurnRateCondition | None = Field(
+        default=None, description="The budget is being spent faster than this."
+    )
+    level: Literal[Level.WARNING, Level.CRITICAL, Level.PAGE] | None = Field(
+        default=None, description="The objective's level is this one or a worse one."
+    )
+
+
+class Stage(Spec):
+    """What a policy does from a certain point on."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)] = Field(
+        description="The stage's name, CamelCase."
+    )
+    when: StageCondition | None = Field(
+        default=None, description="When it begins; the first stage has none."
+    )
+    admission: Admission = Field(
+        default=Admission.ALLOW,
+        description="What a change of a governed workload's pod template meets.",
+    )
+    pause_rollouts: bool = Field(
+        default=False,
+        description=(
+            "Also set `spec.paused` on governed Deployments, which holds a rollout that is under "
+            "way. It blocks `kubectl rollout undo` too: a rollback must then be applied."
+        ),
+    )
+    annotate: dict[
+        Annotated[str, Field(min_length=1, max_length=317)],
+        Annotated[str, Field(max_length=1024)],
+    ] = Field(
+        default={},
+        max_length=16,
+        description=(
+            "Annotations set on governed workloads while the stage lasts. Values may hold "
+            "$(policy), $(stage), $(objective) and $(since)."
+        ),
+    )
+
+
+class Recovery(Spec):
+    """Hysteresis: how a policy leaves a stage for a milder one."""
+
+    above: Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=7)] = Field(
+        default="5",
+        description="Points of budget above the stage's `remainingBelow` that must be reached ...",
+    )
+    for_: Duration = Field(default="30m", alias="for", description="... and held for this long.")
+
+
+class Exemptions(Spec):
+    """Changes of the pod template that pass a freeze."""
+
+    service_accounts: list[
+        Annotated[
+            str,
+            Field(
+                pattern=r"^system:serviceaccount:[a-z0-9][-a-z0-9.]*:[a-z0-9][-a-z0-9.]*$",
+                max_length=512,
+            ),
+        ]
+    ] = Field(
+        default=[],
+        max_length=32,
+        description="Users `system:serviceaccount:<namespace>:<name>` whose changes pass.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    template_keys: list[Annotated[str, Field(min_length=1, max_length=317)]] = Field(
+        default=["kubectl.kubernetes.io/restartedAt"],
+        max_length=32,
+        description="Annotations of the pod template whose change alone is no deployment.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class WhenBlind(Spec):
+    """What to do while the budget is unknown."""
+
+    hold_for: Duration = Field(
+        default="1h",
+        description=(
+            "How long the last decision is kept. A freeze also ends this long after a controller "
+            "that has died last renewed it."
+        ),
+    )
+    then: Blindness = Field(
+        default=Blindness.OPEN,
+        description="After that: Open lets deployments pass, Closed denies them.",
+    )
+
+
+class Overrides(Spec):
+    """Limits for GateOverrides of this policy."""
+
+    max_duration: Duration = Field(
+        default="24h", description="The longest time between an override's creation and its end."
+    )
+
+
+DEFAULT_STAGES = [
+    Stage(name="Healthy", admission=Admission.ALLOW),
+    Stage(name="Warning", when=StageCondition(remaining_below="50"), admission=Admission.WARN),
+    Stage(name="Exhausted", when=StageCondition(remaining_below="20"), admission=Admission.DENY),
+]
+
+
+class ErrorBudgetPolicySpec(Spec):
+    """Which budgets decide, over which workloads, and what happens at which point."""
+
+    objectives: ObjectiveReference = Field(description="The objectives whose budgets decide.")
+    workloads: WorkloadReference = Field(
+        default=WorkloadReference(), description="The workloads that are governed."
+    )
+    mode: Mode = Field(
+        default=Mode.OBSERVE,
+        description=(
+            "Observe only records what would happen; Warn lets changes pass with a warning; "
+            "Enforce does what the stages say."
+        ),
+    )
+    stages: list[Stage] = Field(
+        default=DEFAULT_STAGES,
+        min_length=2,
+        max_length=8,
+        description=(
+            "From mild to severe. The last stage whose condition holds is in force; "
+            "the first has no condition."
+        ),
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            **cel(
+                rule("!has(self[0].when)", "the first stage has no `when`: it is the normal state"),
+                rule(
+                    "self.all(s, s == self[0] || has(s.when))",
+                    "every stage but the first needs `when`",
+                ),
+            ),
+        },
+    )
+    recovery: Recovery = Field(
+        default=Recovery(), description="How a stage is left for a milder one."
+    )
+    exemptions: Exemptions = Field(
+        default=Exemptions(), description="Changes of the pod template that pass a freeze."
+    )
+    when_blind: WhenBlind = Field(
+        default=WhenBlind(), description="What to do while the budget is unknown."
+    )
+    overrides: Overrides = Field(
+        default=Overrides(), description="Limits for GateOverrides of this policy."
+    )
+
+
+class DecisionStatus(Status):
+    """What holds for governed workloads now; every gate reads this one value."""
+
+    admission: Admission = Field(description="What a change of a pod template meets.")
+    since: Time = Field(description="Since when the stage is in force.")
+    expires: Time | None = Field(
+        default=None, description="When a denial ends unless it is renewed before."
+    )
+    reason: str = Field(description="Why, in one CamelCase word.")
+    message: str = Field(description="Why, in a sentence.")
+    objective: str | None = Field(default=None, description="The objective that decided.")
+    remaining: Percent | None = Field(
+        default=None, description="What was left of its budget at the last change, in percent."
+    )
+    recovered_at: Time | None = Field(
+        default=None, description="When it is positive again if nothing more fails."
+    )
+
+
+class Timers(Status):
+    """What the policy is waiting for; kept here so that it survives a restart."""
+
+    recovering_since: Time | None = Field(
+        default=None, description="Since when the budget has been above the recovery threshold."
+    )
+    blind_since: Time | None = Field(
+        default=None, description="Since when the deciding budget has been unknown."
+    )
+
+
+class UndoRecord(Status):
+    """A field of a workload that Sluice changed, written down before the change."""
+
+    kind: str = Field(description="The workload's kind.")
+    name: str = Field(description="Its name.")
+    uid: str = Field(description="Its uid; an object recreated under the name is not touched.")
+    field: str = Field(description="The field, such as `spec.paused`.")
+    previous: str = Field(description="Its value before, as JSON; `null` for none.")
+    value: str = Field(description="The value that Sluice wrote, as JSON.")
+    time: Time = Field(description="When.")
+    reverts: int = Field(default=0, description="How often somebody else took the change back.")
+
+
+class WorkloadsStatus(Status):
+    """The workloads that the policy governs."""
+
+    governed: int = Field(default=0, description="How many there are.")
+    changed: list[UndoRecord] = Field(
+        default=[],
+        max_length=4096,
+        description="What Sluice changed on them and will undo.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["uid", "field"],
+        },
+    )
+
+
+class Transition(Status):
+    """A change of stage or of an override."""
+
+    time: Time = Field(description="When.")
+    from_: str = Field(default="", alias="from", description="The stage before.")
+    to: str = Field(description="The stage after.")
+    reason: str = Field(description="Why, in one CamelCase word.")
+    message: str = Field(default="", description="Why, in a sentence.")
+    objective: str | None = Field(default=None, description="The objective that decided.")
+    remaining: Percent | None = Field(
+        default=None, description="What was left of its budget, in percent."
+    )
+
+
+class ErrorBudgetPolicyStatus(Status):
+    """What was decided; only Sluice writes it."""
+
+    observed_generation: int = Field(
+        default=-1, description="The `metadata.generation` that the rest was worked out from."
+    )
+    stage: str | None = Field(default=None, description="The stage in force.")
+    decision: DecisionStatus | None = Field(default=None, description="What holds now.")
+    timers: Timers = Field(default=Timers(), description="What the policy is waiting for.")
+    workloads: WorkloadsStatus = Field(
+        default=WorkloadsStatus(), description="The workloads that are governed."
+    )
+    overrides: list[str] = Field(
+        default=[],
+        max_length=64,
+        description="Names of the GateOverrides that are active.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    history: list[Transition] = Field(
+        default=[],
+        max_length=20,
+        description="The last twenty changes of stage, newest first.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    conditions: list[Condition] = Field(
+        default=[],
+        max_length=16,
+        description="Ready, BudgetKnown, Frozen, Enforcing; Contested, Stalled while true.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
+
+
+class ErrorBudgetPolicy(Status):
+    """What happens to deployments while an error budget is low."""
+
+    api_version: str = ""
+    kind: str = "ErrorBudgetPolicy"
+    metadata: ObjectMeta
+    spec: ErrorBudgetPolicySpec
+    status: ErrorBudgetPolicyStatus = ErrorBudgetPolicyStatus()

@@ -1,0 +1,270 @@
+"""`ServiceLevelObjective`: what is measured, against what, and what came of it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from sluice.api.base import Duration, Name, Percent, Spec, Status, Time, cel, rule
+from sluice.api.metadata import Condition, ObjectMeta
+
+Selector = Annotated[str, Field(min_length=1, max_length=4096)]
+"""A PromQL vector selector; its syntax is checked by the controller."""
+
+
+class Level(StrEnum):
+    """How an objective stands, in one word for people and pagers."""
+
+    OK = "Ok"
+    WARNING = "Warning"
+    CRITICAL = "Critical"
+    PAGE = "Page"
+    UNKNOWN = "Unknown"
+
+
+class Counter(Spec):
+    """Events that a Prometheus counter counts."""
+
+    metric: Selector = Field(
+        description=(
+            "A PromQL vector selector of a counter, such as "
+            '`http_requests_total{job="checkout"}`. All series that it selects are added up.'
+        )
+    )
+
+
+class RatioIndicator(Spec):
+    """Good or bad events as a share of all events."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            rule("has(self.good) != has(self.bad)", "set exactly one of good and bad")
+        )
+    }
+    total: Counter = Field(description="All events that count.")
+    bad: Counter | None = Field(
+        default=None, description="The events that broke the promise; or set `good`."
+    )
+    good: Counter | None = Field(
+        default=None, description="The events that kept the promise; or set `bad`."
+    )
+
+
+class LatencyIndicator(Spec):
+    """The share of requests slower than a threshold, from a classic Prometheus histogram."""
+
+    metric: str = Field(
+        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        max_length=512,
+        description=(
+            "The histogram's base name, without `_bucket`: `http_request_duration_seconds`. "
+            "Buckets are read as seconds."
+        ),
+    )
+    selector: str = Field(
+        default="",
+        max_length=4096,
+        description='Label matchers without braces: `job="checkout",code!~"5.."`.',
+    )
+    threshold: Duration = Field(
+        description="A request slower than this is bad. It must be one of the bucket boundaries."
+    )
+
+
+class Indicator(Spec):
+    """Where good and bad events are counted: exactly one kind."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            rule("has(self.ratio) != has(self.latency)", "set exactly one of ratio and latency")
+        )
+    }
+    ratio: RatioIndicator | None = Field(
+        default=None, description="Good or bad events over all events, from two counters."
+    )
+    latency: LatencyIndicator | None = Field(
+        default=None, description="Requests slower than a threshold, from a classic histogram."
+    )
+
+
+class Window(Spec):
+    """The time that the objective is about."""
+
+    rolling: str = Field(
+        pattern=r"^[1-9][0-9]{0,3}[hdw]$",
+        json_schema_extra=cel(
+            rule(
+                "int(self.substring(0, size(self) - 1)) * (self.endsWith('h') ? 1 : "
+                "self.endsWith('d') ? 24 : 168) <= 2208",
+                "a rolling window is at most 92d",
+            )
+        ),
+        description="A window that ends now: `30d`, `4w`, `6h`; from 1h to 92d.",
+    )
+
+
+class SourceReference(Spec):
+    """Where the events are read."""
+
+    name: Name = Field(
+        default="default",
+        description="The name of a source. `default` is the controller's `--prometheus-url`.",
+    )
+
+
+OBJECTIVE_RULE = rule(
+    "double(self) > 0.0 && double(self) < 100.0",
+    "an objective lies between 0 and 100 percent, both excluded: 100 leaves no budget",
+)
+ObjectivePercent = Annotated[str, Field(pattern=r"^[0-9]{1,2}(\.[0-9]{1,6})?$", max_length=9)]
+
+
+class ServiceLevelObjectiveSpec(Spec):
+    """A promise about a service, and how to measure whether it is kept."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            rule(
+                "!has(self.agreement) || double(self.agreement) < double(self.objective)",
+                "the agreement (SLA) must be below the objective (SLO)",
+            )
+        )
+    }
+    service: str = Field(
+        default="",
+        max_length=253,
+        description="The service that the promise is about; the object's name if left out.",
+    )
+    description: str = Field(
+        default="", max_length=1024, description="The promise in a sentence, for people."
+    )
+    owner: str = Field(default="", max_length=253, description="The team that answers for it.")
+    objective: ObjectivePercent = Field(
+        json_schema_extra=cel(OBJECTIVE_RULE),
+        description='The share of good events promised, in percent, as a string: "99.9".',
+    )
+    agreement: ObjectivePercent | None = Field(
+        default=None,
+        json_schema_extra=cel(OBJECTIVE_RULE),
+        description="The share agreed with customers (SLA), in percent; below the objective.",
+    )
+    window: Window = Field(description="The time that the objective is about.")
+    indicator: Indicator = Field(description="Where good and bad events are counted.")
+    source: SourceReference = Field(
+        default=SourceReference(), description="Where the events are read."
+    )
+    min_events: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**15,
+        description=(
+            "The budget is unknown below this many events in the window. "
+            "Default: enough for five allowed bad events, 5 / (1 - objective)."
+        ),
+    )
+
+
+class WindowStatus(Status):
+    """The window that the numbers are about."""
+
+    start: Time = Field(description="Where the window begins; floored to the hour.")
+    end: Time = Field(description="Where it ends: when the budget was last measured.")
+    covered: Percent = Field(description="The share of the window with data, in percent.")
+
+
+class EventCounts(Status):
+    """Events in the window, whole numbers as strings."""
+
+    total: str = Field(description="All events.")
+    bad: str = Field(description="Events that broke the promise.")
+    allowed: str = Field(description="Events that may break it in the whole window.")
+
+
+class TimeBudget(Status):
+    """The budget as time: how long a total outage at average traffic may last."""
+
+    total: str = Field(description="In the whole window.")
+    remaining: str = Field(description="What is left of it; negative if overspent.")
+    per_day: str = Field(description="A day's share of it.")
+
+
+class ErrorBudgetStatus(Status):
+    """What was spent and what is left, in percent of the whole window's budget."""
+
+    consumed: Percent = Field(description="Percent of the whole window's budget spent.")
+    remaining: Percent = Field(description="100 - consumed; negative if overspent.")
+    to_date: Percent = Field(description="What remains against the events so far.")
+    events: EventCounts = Field(description="The counts that the percentages come from.")
+    time: TimeBudget = Field(description="The same as time.")
+
+
+class BurnRate(Status):
+    """How fast the budget is being spent; at 1 it lasts exactly for the window."""
+
+    window: str = Field(description="The time looked back on.")
+    value: str = Field(description="The burn rate, two decimals.")
+
+
+class Forecast(Status):
+    """What becomes of the budget if things go on."""
+
+    exhausted_at: Time | None = Field(
+        default=None, description="When it runs out at the rate of the last hour."
+    )
+    recovered_at: Time | None = Field(
+        default=None,
+        description="When it is positive again if nothing more fails.",
+    )
+
+
+class ServiceLevelObjectiveStatus(Status):
+    """What was measured; only Sluice writes it."""
+
+    observed_generation: int = Field(
+        default=-1, description="The `metadata.generation` that the rest was worked out from."
+    )
+    level: Level = Field(
+        default=Level.UNKNOWN,
+        description=(
+            "Ok; Warning: less than 50 % of the budget is left; Critical: less than 20 %; "
+            "Page: less than 20 % of the agreement's (SLA) budget; Unknown: see condition BudgetKnown."
+        ),
+    )
+    sli: Percent | None = Field(
+        default=None, description="The share of good events in the window, in percent."
+    )
+    window: WindowStatus | None = Field(default=None, description="What the numbers are about.")
+    error_budget: ErrorBudgetStatus | None = Field(
+        default=None, description="What was spent and what is left."
+    )
+    burn_rates: list[BurnRate] = Field(
+        default=[],
+        max_length=16,
+        description="How fast the budget is being spent.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["window"],
+        },
+    )
+    forecast: Forecast | None = Field(
+        default=None, description="What becomes of it if things go on."
+    )
+    conditions: list[Condition] = Field(
+        default=[],
+        max_length=16,
+        description="Ready, BudgetKnown, BudgetAvailable; Reconciling and Stalled while true.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )
+
+
+class ServiceLevelObjective(Status):
+    """A promise about a service, its error budget, and what is left of it."""
+
+    api_version: str = ""
+    kind: str = "ServiceLevelObjective"
+    metadata: ObjectMeta
+    spec: ServiceLevelObjectiveSpec
+    status: ServiceLevelObjectiveStatus = ServiceLevelObjectiveStatus()
