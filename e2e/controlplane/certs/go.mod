@@ -1,0 +1,3 @@
+module sluice.dev/e2e/controlplane/certs
+
+go 1.26.0

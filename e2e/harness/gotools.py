@@ -1,0 +1,148 @@
+"""Programs that the harness builds from Go modules, from pinned versions with verified sums."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.harness.cache import cache_directory, locked, staging
+from e2e.harness.progress import run_with_progress
+
+_MODULES = Path(__file__).parent.parent / "controlplane"
+
+# Go's linker sets these; {version}, {major} and {minor} are of the module in `versioned_by`.
+_KUBERNETES_VARIABLES = (
+    "k8s.io/component-base/version.gitVersion={version}",
+    "k8s.io/component-base/version.gitMajor={major}",
+    "k8s.io/component-base/version.gitMinor={minor}",
+    "k8s.io/component-base/version.gitTreeState=clean",
+    "k8s.io/client-go/pkg/version.gitVersion={version}",
+)
+
+
+class NoGoError(RuntimeError):
+    """A program has to be built and there is no Go to do it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoTool:
+    """A program in one of the modules of `e2e/controlplane`."""
+
+    name: str
+    module: str
+    package: str
+    usual: str
+    versioned_by: str = ""
+    variables: tuple[str, ...] = ()
+
+    @property
+    def directory(self) -> Path:
+        """The module's directory."""
+        return _MODULES / self.module
+
+    def flags(self) -> list[str]:
+        """Flags of `go build`."""
+        linker = ["-s", "-w"]
+        if self.variables:
+            version = self._version()
+            major, minor, _ = version.removeprefix("v").split(".", 2)
+            for variable in self.variables:
+                linker += ["-X", variable.format(version=version, major=major, minor=minor)]
+        # A build must depend on the pinned modules alone: not on the state of the working copy, nor
+        # on the paths of this machine.
+        return ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", " ".join(linker)]
+
+    def _version(self) -> str:
+        text = (self.directory / "go.mod").read_text()
+        pattern = rf"^\s*(?:require )?{re.escape(self.versioned_by)} (v\S+)"
+        found = re.search(pattern, text, re.MULTILINE)
+        if found is None:
+            raise RuntimeError(f"{self.directory / 'go.mod'} does not require {self.versioned_by}")
+        return found.group(1)
+
+
+CERTS = GoTool(name="certs", module="certs", package=".", usual="2 s")
+CONTROLPLANE = GoTool(
+    name="controlplane",
+    module="kubernetes",
+    package=".",
+    usual="6-10 minutes the first time on two cores",
+    versioned_by="k8s.io/kubernetes",
+    variables=_KUBERNETES_VARIABLES,
+)
+KWOK = GoTool(
+    name="kwok",
+    module="kwok",
+    package="sigs.k8s.io/kwok/cmd/kwok",
+    usual="1-2 minutes the first time",
+)
+HELM = GoTool(
+    name="helm",
+    module="helm",
+    package="helm.sh/helm/v4/cmd/helm",
+    usual="3 minutes the first time",
+    versioned_by="helm.sh/helm/v4",
+    variables=("helm.sh/helm/v4/internal/version.version={version}",),
+)
+ALL = (CERTS, CONTROLPLANE, KWOK, HELM)
+
+
+def built(tool: GoTool) -> Path:
+    """The program's path; builds it when it is not in the cache.
+
+    Raises:
+        NoGoError: when it has to be built and cannot be.
+    """
+    directory = cache_directory() / "tools" / _key(tool)
+    program = directory / tool.name
+    if program.exists():
+        return program
+    with locked(directory, tool.name):
+        if not program.exists():
+            with staging(directory) as new:
+                _build(tool, new / tool.name)
+                (new / tool.name).rename(program)
+    return program
+
+
+def _build(tool: GoTool, program: Path) -> None:
+    command = ["go", "build", *tool.flags(), "-o", str(program), tool.package]
+    run_with_progress(
+        f"building {tool.name}", command, usual=tool.usual, cwd=tool.directory, env=_environment()
+    )
+
+
+def _key(tool: GoTool) -> str:
+    """Names the cache entry: whatever the program depends on."""
+    digest = hashlib.sha256()
+    for part in [_go_version(tool), tool.name, tool.package, *tool.flags()]:
+        digest.update(part.encode() + b"\0")
+    for file in sorted(tool.directory.iterdir()):
+        if file.suffix in {".go", ".mod", ".sum"}:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _go_version(tool: GoTool) -> str:
+    if shutil.which("go") is None:
+        raise NoGoError("Go is not installed (the program `go` is not on PATH)")
+    done = subprocess.run(
+        ["go", "env", "GOVERSION", "GOOS", "GOARCH"],
+        cwd=tool.directory,  # the module decides on the toolchain
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NoGoError(f"`go env` failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    # Without cgo the program is static and no C compiler is needed; GOFLAGS and a workspace file
+    # of the user must not change what is built.
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
