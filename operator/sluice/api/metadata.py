@@ -1,4 +1,4 @@
-"""The parts of Kubernetes' own types that our objects use: metadata, label selectors, conditions."""
+"""The parts of Kubernetes' own types that our objects use: metadata, selectors, conditions."""
 
 from typing import Annotated, Any, Literal
 
@@ -37,7 +37,7 @@ class LabelSelector(Spec):
     )
 
     def matches(self, labels: dict[str, str]) -> bool:
-        """Whether an object with `labels` is selected (Kubernetes' rules: NotIn holds if absent)."""
+        """Whether an object with `labels` is selected (as in Kubernetes: NotIn holds if absent)."""
         if any(labels.get(key) != value for key, value in self.match_labels.items()):
             return False
         return all(_holds(requirement, labels) for requirement in self.match_expressions)
@@ -64,12 +64,12 @@ class ObjectMeta(Status):
     uid: str = ""
     generation: int = 0
     resource_version: str = ""
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    finalizers: list[str] = []
+    labels: dict[str, str] = Field(default={})
+    annotations: dict[str, str] = Field(default={})
+    finalizers: list[str] = Field(default=[])
     creation_timestamp: Time | None = None
     deletion_timestamp: Time | None = None
-    owner_references: list[dict[str, Any]] = []
+    owner_references: list[dict[str, Any]] = Field(default=[])
 
 
 class Condition(Status):

@@ -6,7 +6,7 @@ That somebody may create one *is* the permission (RBAC), and the object is the a
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sluice.api.base import Name, Spec, Status, Time, cel, rule
 from sluice.api.metadata import Condition, ObjectMeta
@@ -15,11 +15,11 @@ from sluice.api.metadata import Condition, ObjectMeta
 class GateOverrideSpec(Spec):
     """Who lets what pass, why, and until when. It cannot be changed, only deleted."""
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             rule("self == oldSelf", "an override cannot be changed: delete it and create another")
         )
-    }
+    )
     policy: Name = Field(description="The ErrorBudgetPolicy, in the same namespace.")
     workloads: list[Name] = Field(
         default=[],

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sluice.api.base import Duration, Name, Percent, Spec, Status, Time, cel, rule
 from sluice.api.metadata import Condition, LabelSelector, ObjectMeta
@@ -39,11 +39,11 @@ class Blindness(StrEnum):
 class ObjectiveReference(Spec):
     """The objectives whose budgets decide: by label or by name, in the policy's namespace."""
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             rule("has(self.selector) != has(self.names)", "set exactly one of selector and names")
         )
-    }
+    )
     selector: LabelSelector | None = Field(
         default=None, description="Objectives with these labels; `{}` is all in the namespace."
     )
@@ -77,7 +77,7 @@ class BurnRateCondition(Spec):
     window: Literal["5m", "30m", "1h", "2h", "6h", "1d", "3d"] = Field(
         default="1h", description="The time looked back on."
     )
-    value: Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$")] = Field(
+    value: Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?$", max_length=10)] = Field(
         description="The rate that must be exceeded; at 1 the budget lasts for the window."
     )
 
@@ -85,14 +85,14 @@ class BurnRateCondition(Spec):
 class StageCondition(Spec):
     """When a stage begins: every field that is set must hold, for one and the same objective."""
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             rule(
                 "has(self.remainingBelow) || has(self.burnRateAbove) || has(self.level)",
                 "set at least one of remainingBelow, burnRateAbove and level",
             )
         )
-    }
+    )
     remaining_below: PercentThreshold | None = Field(
         default=None, description='Less than this percentage of the budget is left: "20".'
     )
@@ -231,7 +231,7 @@ class ErrorBudgetPolicySpec(Spec):
             **cel(
                 rule("!has(self[0].when)", "the first stage has no `when`: it is the normal state"),
                 rule(
-                    "self.all(s, s == self[0] || has(s.when))",
+                    "self.filter(stage, !has(stage.when)).size() <= 1",
                     "every stage but the first needs `when`",
                 ),
             ),

@@ -1,9 +1,10 @@
 """`ServiceLevelObjective`: what is measured, against what, and what came of it."""
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from sluice.api.base import Duration, Name, Percent, Spec, Status, Time, cel, rule
 from sluice.api.metadata import Condition, ObjectMeta
@@ -36,11 +37,11 @@ class Counter(Spec):
 class RatioIndicator(Spec):
     """Good or bad events as a share of all events."""
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             rule("has(self.good) != has(self.bad)", "set exactly one of good and bad")
         )
-    }
+    )
     total: Counter = Field(description="All events that count.")
     bad: Counter | None = Field(
         default=None, description="The events that broke the promise; or set `good`."
@@ -74,11 +75,11 @@ class LatencyIndicator(Spec):
 class Indicator(Spec):
     """Where good and bad events are counted: exactly one kind."""
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             rule("has(self.ratio) != has(self.latency)", "set exactly one of ratio and latency")
         )
-    }
+    )
     ratio: RatioIndicator | None = Field(
         default=None, description="Good or bad events over all events, from two counters."
     )
@@ -92,6 +93,7 @@ class Window(Spec):
 
     rolling: str = Field(
         pattern=r"^[1-9][0-9]{0,3}[hdw]$",
+        max_length=5,
         json_schema_extra=cel(
             rule(
                 "int(self.substring(0, size(self) - 1)) * (self.endsWith('h') ? 1 : "
@@ -116,20 +118,34 @@ OBJECTIVE_RULE = rule(
     "double(self) > 0.0 && double(self) < 100.0",
     "an objective lies between 0 and 100 percent, both excluded: 100 leaves no budget",
 )
-ObjectivePercent = Annotated[str, Field(pattern=r"^[0-9]{1,2}(\.[0-9]{1,6})?$", max_length=9)]
+
+
+def _check_objective(percent: str) -> str:
+    if not 0 < Decimal(percent) < 100:  # noqa: PLR2004 - percent
+        raise ValueError(OBJECTIVE_RULE["message"])
+    return percent
+
+
+ObjectivePercent = Annotated[
+    str,
+    # Three digits match, so that who writes 100 reads the rule and not a regular expression.
+    Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$", max_length=10),
+    AfterValidator(_check_objective),
+]
+"""A percentage between 0 and 100, both excluded, as a string."""
 
 
 class ServiceLevelObjectiveSpec(Spec):
     """A promise about a service, and how to measure whether it is kept."""
 
-    model_config = {
-        "json_schema_extra": cel(
+    model_config = ConfigDict(
+        json_schema_extra=cel(
             rule(
                 "!has(self.agreement) || double(self.agreement) < double(self.objective)",
                 "the agreement (SLA) must be below the objective (SLO)",
             )
         )
-    }
+    )
     service: str = Field(
         default="",
         max_length=253,
@@ -227,7 +243,8 @@ class ServiceLevelObjectiveStatus(Status):
         default=Level.UNKNOWN,
         description=(
             "Ok; Warning: less than 50 % of the budget is left; Critical: less than 20 %; "
-            "Page: less than 20 % of the agreement's (SLA) budget; Unknown: see condition BudgetKnown."
+            "Page: less than 20 % of the agreement's (SLA) budget; "
+            "Unknown: see condition BudgetKnown."
         ),
     )
     sli: Percent | None = Field(
