@@ -4,22 +4,41 @@ from e2e.harness.client import Kubectl, KubectlError
 from e2e.harness.cluster import RUN_LABEL, ControlPlane
 from e2e.harness.controlplane import control_plane
 from e2e.harness.errors import NoControlPlane
+from e2e.harness.history import History, Target, simulate
 from e2e.harness.polling import wait_until
 from e2e.harness.processes import Daemon, DaemonFailedError, Scope, scope
 from e2e.harness.programs import helm, kubectl
+from e2e.harness.prometheus_programs import NoPrometheus, prometheus_programs
+from e2e.harness.prometheus_server import Prometheus, Sample, ScrapeTarget, prometheus
+from e2e.harness.shop import Shop, shop
+from e2e.harness.traffic import BOUNDS, Counts, events
 
 __all__ = [
+    "BOUNDS",
     "RUN_LABEL",
     "ControlPlane",
+    "Counts",
     "Daemon",
     "DaemonFailedError",
+    "History",
     "Kubectl",
     "KubectlError",
     "NoControlPlane",
+    "NoPrometheus",
+    "Prometheus",
+    "Sample",
     "Scope",
+    "ScrapeTarget",
+    "Shop",
+    "Target",
     "control_plane",
+    "events",
     "helm",
     "kubectl",
+    "prometheus",
+    "prometheus_programs",
     "scope",
+    "shop",
+    "simulate",
     "wait_until",
 ]

@@ -1,0 +1,214 @@
+"""A real Prometheus for as long as a `with` block runs."""
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import yaml
+
+from e2e.harness.backfill import backfill
+from e2e.harness.polling import wait_until
+from e2e.harness.ports import LOOPBACK, free_port
+from e2e.harness.processes import Daemon, DaemonFailedError, Scope, scope
+from e2e.harness.prometheus_programs import PrometheusPrograms, prometheus_programs
+
+_READY_SECONDS = 60.0
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeTarget:
+    """What Prometheus scrapes.
+
+    Attributes:
+        job: the label `job`.
+        address: host and port.
+        instance: the label `instance`, as in the back-filled history; default: the address.
+    """
+
+    job: str
+    address: str
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series of an instant query's answer."""
+
+    labels: dict[str, str]
+    time: float
+    value: float
+
+
+class Prometheus:
+    """A running Prometheus with a data directory of its own."""
+
+    def __init__(
+        self, scope: Scope, programs: PrometheusPrograms, flags: Sequence[str], interval: str
+    ) -> None:
+        self._scope = scope
+        self._programs = programs
+        self._flags = list(flags)
+        self._interval = interval
+        self._port = free_port()
+        self._daemon: Daemon | None = None
+
+    @property
+    def url(self) -> str:
+        """Its base URL; the same after a stop and a start."""
+        return f"http://{LOOPBACK}:{self._port}"
+
+    @property
+    def data(self) -> Path:
+        """The directory of its database."""
+        return self._scope.directory / "data"
+
+    @property
+    def log(self) -> Path:
+        """Its log file."""
+        return self._scope.logs / "prometheus.log"
+
+    def configure(self, targets: Iterable[ScrapeTarget], rules: str = "") -> None:
+        """Write its configuration, which counts from the next start or `reload`.
+
+        Args:
+            targets: what to scrape.
+            rules: a rule file's text.
+        """
+        (self._scope.directory / "rules.yaml").write_text(rules or "groups: []\n")
+        jobs: dict[str, list[dict[str, Any]]] = {}
+        for target in targets:
+            labels = {"instance": target.instance or target.address}
+            group = {"targets": [target.address], "labels": labels}
+            jobs.setdefault(target.job, []).append(group)
+        config = {
+            "global": {"scrape_interval": self._interval, "evaluation_interval": self._interval},
+            "rule_files": ["rules.yaml"],
+            "scrape_configs": [
+                {"job_name": job, "static_configs": groups} for job, groups in jobs.items()
+            ],
+        }
+        self._config.write_text(yaml.safe_dump(config))
+
+    def start(self) -> None:
+        """Start it, again at the same address, and wait until it answers."""
+        for _ in range(_ATTEMPTS):
+            self._daemon = daemon = self._start()
+            wait_until(
+                lambda: daemon.exit_code is not None or self._ready(),  # noqa: B023 - called here
+                timeout=_READY_SECONDS,
+                what="prometheus is ready",
+            )
+            if daemon.exit_code is None:
+                return
+            if "address already in use" not in daemon.tail():
+                break
+        daemon.check()
+        raise DaemonFailedError(f"prometheus does not start:\n{daemon.tail()}")
+
+    def stop(self, *, grace: float = 20.0) -> None:
+        """Stop it; `grace=0` is a crash. What it stored is there after the next start."""
+        if self._daemon is not None:
+            self._daemon.stop(grace)
+
+    def reload(self, targets: Iterable[ScrapeTarget] | None = None, rules: str = "") -> None:
+        """Make it read its configuration again, after `configure` when targets are given."""
+        if targets is not None:
+            self.configure(targets, rules)
+        self._open("/-/reload", method="POST")
+
+    def api(self, path: str, **parameters: str | float) -> Any:
+        """Call its API, for example `api("query", query="up")`, and return the answer's data."""
+        return json.loads(self._open(f"/api/v1/{path}?{urlencode(parameters)}"))["data"]
+
+    def query(self, expression: str, at: float | None = None) -> list[Sample]:
+        """Evaluate an expression that gives an instant vector."""
+        when = {} if at is None else {"time": at}
+        return [
+            Sample(item["metric"], item["value"][0], float(item["value"][1]))
+            for item in self.api("query", query=expression, **when)["result"]
+        ]
+
+    def value(self, expression: str, at: float | None = None) -> float | None:
+        """The value of an expression that gives one series; None when it gives none."""
+        samples = self.query(expression, at)
+        if len(samples) > 1:
+            raise ValueError(f"{expression} gives {len(samples)} series")
+        return samples[0].value if samples else None
+
+    @property
+    def _config(self) -> Path:
+        return self._scope.directory / "prometheus.yaml"
+
+    def _start(self) -> Daemon:
+        arguments = [
+            f"--config.file={self._config}",
+            f"--storage.tsdb.path={self.data}",
+            "--storage.tsdb.retention.time=20y",  # old history must not be dropped at the start
+            f"--web.listen-address={LOOPBACK}:{self._port}",
+            "--web.enable-lifecycle",
+            "--log.level=warn",
+            *self._flags,
+        ]
+        return self._scope.start("prometheus", [self._programs.prometheus, *arguments], grace=0.0)
+
+    def _ready(self) -> bool:
+        try:
+            self._open("/-/ready")
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
+            return False
+        return True
+
+    def _open(self, path: str, *, method: str = "GET") -> bytes:
+        request = urllib.request.Request(self.url + path, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                content: bytes = answer.read()
+                return content
+        except urllib.error.HTTPError as error:
+            if error.code < 500:  # ours to mend: show what Prometheus says
+                raise ValueError(f"{path}: {error.read().decode(errors='replace')}") from error
+            raise
+
+
+@contextmanager
+def prometheus(
+    *,
+    history: Iterable[str] | Path | None = None,
+    targets: Iterable[ScrapeTarget | tuple[str, str]] = (),
+    rules: str = "",
+    interval: str = "1s",
+    flags: Sequence[str] = (),
+    keep_logs: Path | None = None,
+) -> Iterator[Prometheus]:
+    """A Prometheus with back-filled history that scrapes targets.
+
+    Args:
+        history: OpenMetrics lines with timestamps, or a file; see `backfill`.
+        targets: what to scrape; a pair is job and address.
+        rules: a rule file's text.
+        interval: the scrape and evaluation interval.
+        flags: further flags.
+        keep_logs: a directory to copy its log into at the end.
+
+    Raises:
+        NoPrometheus: when there is none to be had.
+        ValueError: when the history is not accepted.
+    """
+    programs = prometheus_programs()
+    with scope("sluice-prometheus-", keep_logs=keep_logs) as running:
+        server = Prometheus(running, programs, flags, interval)
+        if history is not None:
+            backfill(programs.promtool, history, server.data, running.directory)
+        server.configure(
+            [t if isinstance(t, ScrapeTarget) else ScrapeTarget(*t) for t in targets], rules
+        )
+        server.start()
+        yield server
