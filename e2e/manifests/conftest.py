@@ -10,7 +10,7 @@ from e2e.harness import ControlPlane
 CRDS = Path(__file__).parents[2] / "crds"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.apply(*(path.read_text() for path in sorted(CRDS.glob("*.yaml"))))
     control_plane.kubectl("wait", "--for=condition=Established", "-f", str(CRDS))

@@ -88,17 +88,21 @@ class Indicator(Spec):
     )
 
 
+ROLLING_PATTERN = "^[1-9][0-9]{0,3}[hdw]$"
+
+
 class Window(Spec):
     """The time that the objective is about."""
 
     rolling: str = Field(
-        pattern=r"^[1-9][0-9]{0,3}[hdw]$",
-        max_length=5,
+        pattern=ROLLING_PATTERN,
+        max_length=32,
         json_schema_extra=cel(
             rule(
+                f"self.matches('{ROLLING_PATTERN}') && "
                 "int(self.substring(0, size(self) - 1)) * (self.endsWith('h') ? 1 : "
                 "self.endsWith('d') ? 24 : 168) <= 2208",
-                "a rolling window is at most 92d",
+                "a rolling window is 1h to 92d long: write it as 30d, 4w or 6h",
             )
         ),
         description="A window that ends now: `30d`, `4w`, `6h`; from 1h to 92d.",
@@ -115,8 +119,8 @@ class SourceReference(Spec):
 
 
 OBJECTIVE_RULE = rule(
-    "double(self) > 0.0 && double(self) < 100.0",
-    "an objective lies between 0 and 100 percent, both excluded: 100 leaves no budget",
+    "self.matches('^[0-9]+([.][0-9]+)?$') && double(self) > 0.0 && double(self) < 100.0",
+    'an objective lies between 0 and 100 percent, both excluded: write it as "99.9"',
 )
 
 
