@@ -1,0 +1,1 @@
+"""The composition root: settings, schedule, and the loop of gather, decide, apply."""

@@ -1,0 +1,100 @@
+"""Runs what is due: a bounded number of evaluations at once, and never two of one object."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from sluice.controller.schedule import Schedule
+from sluice.kube.api_server import ApiError
+from sluice.kube.cache import Key
+from sluice.telemetry.metrics import Metrics
+
+Reconcile = Callable[[Key], Awaitable[float | None]]
+"""Brings one object up to date; seconds until it is due again, None if it is gone."""
+
+_log = structlog.get_logger(__name__)
+_FIRST_RETRY = 1.0
+_LAST_RETRY = 120.0
+_IDLE = 5.0
+
+
+class Dispatcher:
+    """The schedule and those who work it off."""
+
+    def __init__(
+        self,
+        *,
+        reconcilers: Mapping[str, Reconcile],
+        metrics: Metrics,
+        monotonic: Callable[[], float],
+        concurrency: int,
+    ) -> None:
+        self._reconcilers = reconcilers
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._slots = asyncio.Semaphore(concurrency)
+        self._schedule: Schedule[Key] = Schedule()
+        self._failures: dict[Key, int] = {}
+        self._wake = asyncio.Event()
+        self.lag = 0.0
+        """Seconds between the time at which the latest evaluation was due and its beginning."""
+        self.alive_at = monotonic()
+        """When the loop last turned, monotonic seconds."""
+
+    def now(self, key: Key, *, after: float = 0.0) -> None:
+        """Make `key` due in `after` seconds, at the latest."""
+        self._schedule.put(key, self._monotonic() + after)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work the schedule off, for ever; cancelled, it cancels what is under way."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self.alive_at = self._monotonic()
+                await self._slots.acquire()
+                due = self._schedule.pop(self._monotonic())
+                if due is None:
+                    self._slots.release()
+                    await self._sleep()
+                    continue
+                key, since = due
+                self.lag = max(0.0, self._monotonic() - since)
+                tasks.create_task(self._work(key), name=str(key))
+
+    async def _sleep(self) -> None:
+        due = self._schedule.next_due()
+        delay = _IDLE if due is None else min(_IDLE, due - self._monotonic())
+        self._wake.clear()
+        # Not `wait_for`: in Python 3.11 it can swallow a cancellation that meets the wake-up.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, delay)):
+                await self._wake.wait()
+
+    async def _work(self, key: Key) -> None:
+        started = self._monotonic()
+        outcome, again = "ok", None
+        try:
+            again = await self._reconcilers[key.plural](key)
+            self._failures.pop(key, None)
+        except Exception as error:  # noqa: BLE001 - one broken object must not harm another
+            outcome, again = "error", self._retry(key)
+            message = error.message if isinstance(error, ApiError) else repr(error)
+            unforeseen = not isinstance(error, ApiError)
+            _log.warning("evaluation failed", key=str(key), error=message, exc_info=unforeseen)
+        finally:
+            self._schedule.done(key)
+            self._slots.release()
+            self._wake.set()
+        self._metrics.evaluations.labels(key.plural, outcome).inc()
+        self._metrics.duration.labels(key.plural).observe(self._monotonic() - started)
+        if again is not None:
+            self.now(key, after=again)
+
+    def _retry(self, key: Key) -> float:
+        failures = self._failures.get(key, 0) + 1
+        self._failures[key] = failures
+        delay = min(_LAST_RETRY, _FIRST_RETRY * 2.0 ** (failures - 1))
+        return delay * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,1 @@
+"""The API server: connection, reads and writes, watching, the Lease."""

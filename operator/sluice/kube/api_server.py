@@ -1,0 +1,189 @@
+"""Reads and writes of Kubernetes objects as plain JSON.
+
+The typed classes of the official client would validate and copy every object; what Sluice reads
+is either its own kind (validated by `sluice.api`) or passed on as it is. So only the client's
+transport is used: TLS, tokens and their renewal, the connection pool.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client
+from kubernetes.aio.client.exceptions import ApiException
+
+from sluice.kube.resources import Resource
+
+FIELD_MANAGER = "sluice"
+_TIMEOUT_SECONDS = 30
+_PAGE = 500
+_CONFLICT = 409
+_NOT_FOUND = 404
+
+
+class ApiError(Exception):
+    """The API server refused a request, or could not be reached (`status` 0)."""
+
+    def __init__(self, *, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the object is not there."""
+        return self.status == _NOT_FOUND
+
+    @property
+    def conflict(self) -> bool:
+        """Whether somebody else was faster, or the object is another one by now."""
+        return self.status == _CONFLICT
+
+
+class ApiServer:
+    """One API server, for one process. Every method raises `ApiError`."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        self._client = client.ApiClient(configuration)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.close()
+
+    async def get(
+        self, resource: Resource, name: str, *, namespace: str | None = None
+    ) -> dict[str, Any] | None:
+        """The object, or None where there is none."""
+        try:
+            return await self._request("GET", resource.path(namespace=namespace, name=name))
+        except ApiError as error:
+            if error.not_found:
+                return None
+            raise
+
+    async def list(
+        self, resource: Resource, *, namespace: str | None = None, labels: str = ""
+    ) -> AsyncIterator[dict[str, Any]]:
+        """All objects, in pages of 500; `labels` is a label selector."""
+        query = {"limit": str(_PAGE)}
+        if labels:
+            query["labelSelector"] = labels
+        while True:
+            page = await self._request("GET", resource.path(namespace=namespace), query=query)
+            for item in page.get("items") or []:
+                yield item
+            proceed = page.get("metadata", {}).get("continue")
+            if not proceed:
+                return
+            query["continue"] = proceed
+
+    async def create(
+        self, resource: Resource, body: dict[str, Any], *, namespace: str | None = None
+    ) -> dict[str, Any]:
+        """Create an object."""
+        complete = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        return await self._request("POST", resource.path(namespace=namespace), body=complete)
+
+    async def replace(
+        self, resource: Resource, body: dict[str, Any], *, namespace: str | None = None
+    ) -> dict[str, Any]:
+        """Replace an object; fails with a conflict if its resourceVersion has moved on."""
+        path = resource.path(namespace=namespace, name=body["metadata"]["name"])
+        return await self._request("PUT", path, body=body)
+
+    async def apply(
+        self, resource: Resource, body: dict[str, Any], *, subresource: str = ""
+    ) -> dict[str, Any]:
+        """Server-side apply as field manager `sluice`, taking fields over where they conflict."""
+        metadata = body["metadata"]
+        path = resource.path(
+            namespace=metadata.get("namespace"), name=metadata["name"], subresource=subresource
+        )
+        complete = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return await self._request(
+            "PATCH", path, body=complete, query=query, content_type="application/apply-patch+yaml"
+        )
+
+    async def merge(
+        self, resource: Resource, name: str, body: dict[str, Any], *, namespace: str | None = None
+    ) -> dict[str, Any]:
+        """JSON merge patch as field manager `sluice`."""
+        return await self._request(
+            "PATCH",
+            resource.path(namespace=namespace, name=name),
+            body=body,
+            query={"fieldManager": FIELD_MANAGER},
+            content_type="application/merge-patch+json",
+        )
+
+    async def delete(self, resource: Resource, name: str, *, namespace: str | None = None) -> None:
+        """Delete an object; one that is gone already is no error."""
+        try:
+            await self._request("DELETE", resource.path(namespace=namespace, name=name))
+        except ApiError as error:
+            if not error.not_found:
+                raise
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        try:
+            verb, url, sent, content, form = await self._client.param_serialize(
+                method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+            response = await self._client.call_api(
+                verb, url, sent, content, form, _request_timeout=_TIMEOUT_SECONDS
+            )
+            raw = await response.read()
+        except ApiException as error:
+            raise _refusal(error, method, path) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(
+                status=0,
+                reason="Unreachable",
+                message=f"{method} {path}: the API server did not answer "
+                f"({type(error).__name__}: {error})",
+            ) from error
+        return _decode(response.status, raw, method, path)
+
+
+def _decode(status: int, raw: bytes, method: str, path: str) -> dict[str, Any]:
+    """The answer's JSON object; the client's transport does not raise on a refusal by itself."""
+    try:
+        answer = json.loads(raw) if raw else {}
+    except ValueError:
+        answer = {"message": raw[:200].decode(errors="replace")}
+    if not isinstance(answer, dict):
+        answer = {"message": "the answer is no JSON object"}
+    if status >= 400:  # noqa: PLR2004 - the range of errors in HTTP
+        raise ApiError(
+            status=status,
+            reason=str(answer.get("reason") or status),
+            message=f"{method} {path}: {answer.get('message') or status}",
+        )
+    return answer
+
+
+def _refusal(error: ApiException, method: str, path: str) -> ApiError:
+    try:
+        answer = json.loads(error.body or "{}")
+    except ValueError:
+        answer = {}
+    return ApiError(
+        status=error.status or 0,
+        reason=str(answer.get("reason") or error.reason),
+        message=f"{method} {path}: {answer.get('message') or error.reason}",
+    )

@@ -1,0 +1,162 @@
+"""What the watches have shown: our own objects parsed, workloads cut down to what is asked of them.
+
+kopf can miss a deletion when it lists anew; `replace` takes a full list and is the repair. An
+object of ours that the models can't read (written for another version of the CRD) is kept as
+`Malformed`, so that its owner gets a condition instead of silence.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from sluice.api.metadata import ObjectMeta
+from sluice.api.override import GateOverride
+from sluice.api.policy import ErrorBudgetPolicy
+from sluice.api.slo import ServiceLevelObjective
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
+
+WATCHED = (OBJECTIVES, POLICIES, OVERRIDES, DEPLOYMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An object: its resource's plural, namespace and name."""
+
+    plural: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.plural}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What deciding needs of a workload; a template is read only when a gate is rendered."""
+
+    key: Key
+    uid: str
+    generation: int
+    revision: str
+    labels: Mapping[str, str]
+    controlled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An object of ours that could not be read, and why."""
+
+    key: Key
+    metadata: ObjectMeta
+    problem: str
+
+
+type_of: Mapping[str, type[BaseModel]] = {
+    OBJECTIVES.plural: ServiceLevelObjective,
+    POLICIES.plural: ErrorBudgetPolicy,
+    OVERRIDES.plural: GateOverride,
+}
+
+_Kind = TypeVar("_Kind")
+
+Object = ServiceLevelObjective | ErrorBudgetPolicy | GateOverride | Workload | Malformed
+
+
+def key_of(resource: Resource, body: Mapping[str, Any]) -> Key:
+    """The key of an object as the API server sent it."""
+    metadata = body["metadata"]
+    return Key(resource.plural, metadata.get("namespace", ""), metadata["name"])
+
+
+def parse(resource: Resource, body: Mapping[str, Any]) -> Object:
+    """The object as it is kept."""
+    if resource is DEPLOYMENTS:
+        return _workload(body)
+    try:
+        found = type_of[resource.plural].model_validate(body)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        meta = ObjectMeta.model_validate(body["metadata"])
+        return Malformed(key_of(resource, body), meta, problems)
+    assert isinstance(found, ServiceLevelObjective | ErrorBudgetPolicy | GateOverride)
+    return found
+
+
+def _workload(body: Mapping[str, Any]) -> Workload:
+    metadata = body["metadata"]
+    return Workload(
+        key=key_of(DEPLOYMENTS, body),
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        revision=metadata.get("annotations", {}).get("deployment.kubernetes.io/revision", ""),
+        labels=metadata.get("labels") or {},
+        controlled=any(owner.get("controller") for owner in metadata.get("ownerReferences") or []),
+    )
+
+
+class Cache:
+    """All watched objects, by resource and namespace: both are asked for at every decision."""
+
+    def __init__(self) -> None:
+        self._objects: dict[tuple[str, str], dict[str, Object]] = {}
+
+    def put(self, resource: Resource, body: Mapping[str, Any]) -> tuple[Object | None, Object]:
+        """Take an object in; what was known of it before, and what is known now."""
+        key, after = key_of(resource, body), parse(resource, body)
+        names = self._objects.setdefault((key.plural, key.namespace), {})
+        before = names.get(key.name)
+        names[key.name] = after
+        return before, after
+
+    def drop(self, key: Key) -> Object | None:
+        """Forget an object; what was known of it."""
+        return self._objects.get((key.plural, key.namespace), {}).pop(key.name, None)
+
+    def replace(self, resource: Resource, bodies: Iterable[Mapping[str, Any]]) -> set[Key]:
+        """Take a full list in; the keys that it no longer has, which are forgotten."""
+        listed = set()
+        for body in bodies:
+            self.put(resource, body)
+            listed.add(key_of(resource, body))
+        gone = set(self.keys(resource)) - listed
+        for key in gone:
+            self.drop(key)
+        return gone
+
+    def get(self, key: Key) -> Object | None:
+        """One object."""
+        return self._objects.get((key.plural, key.namespace), {}).get(key.name)
+
+    def keys(self, resource: Resource) -> list[Key]:
+        """The keys of all objects of a resource."""
+        return [
+            Key(plural, namespace, name)
+            for (plural, namespace), names in self._objects.items()
+            if plural == resource.plural
+            for name in names
+        ]
+
+    def objectives(self, namespace: str) -> list[ServiceLevelObjective]:
+        """The readable objectives of a namespace, by name."""
+        return self._readable(OBJECTIVES, namespace, ServiceLevelObjective)
+
+    def policies(self, namespace: str) -> list[ErrorBudgetPolicy]:
+        """The readable policies of a namespace, by name."""
+        return self._readable(POLICIES, namespace, ErrorBudgetPolicy)
+
+    def overrides(self, namespace: str) -> list[GateOverride]:
+        """The readable overrides of a namespace, by name."""
+        return self._readable(OVERRIDES, namespace, GateOverride)
+
+    def workloads(self, namespace: str) -> list[Workload]:
+        """The Deployments of a namespace, by name."""
+        return self._readable(DEPLOYMENTS, namespace, Workload)
+
+    def _readable(self, resource: Resource, namespace: str, kind: type[_Kind]) -> list[_Kind]:
+        names = self._objects.get((resource.plural, namespace), {})
+        return [found for _, found in sorted(names.items()) if isinstance(found, kind)]

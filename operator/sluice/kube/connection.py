@@ -1,0 +1,73 @@
+"""How to reach the API server: from inside the cluster, or by a kubeconfig.
+
+kopf and the client each want the same facts in their own form; both are made from one
+configuration, so that they can't disagree.
+"""
+
+import os
+from pathlib import Path
+
+import kopf
+from kubernetes.aio import client, config
+
+
+class NoClusterError(Exception):
+    """There is no usable way to reach an API server; the message says what was tried."""
+
+
+async def configuration(
+    *, kubeconfig: Path | None = None, context: str | None = None
+) -> client.Configuration:
+    """The client's configuration: `kubeconfig` if given, else the pod's, else KUBECONFIG's.
+
+    Raises:
+        NoClusterError: none of them is usable.
+    """
+    found = client.Configuration()
+    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    try:
+        if kubeconfig is None and context is None and in_cluster:
+            config.load_incluster_config(client_configuration=found)
+        else:
+            await config.load_kube_config(
+                config_file=str(kubeconfig) if kubeconfig else None,
+                context=context,
+                client_configuration=found,
+                persist_config=False,
+            )
+    except (config.ConfigException, OSError, ValueError) as error:
+        where = kubeconfig or os.environ.get("KUBECONFIG", "~/.kube/config")
+        raise NoClusterError(
+            f"no Kubernetes cluster: not running in a pod, and {where} is not usable ({error}). "
+            "Set --kubeconfig or KUBECONFIG."
+        ) from error
+    return found
+
+
+def kopf_connection(found: client.Configuration) -> kopf.ConnectionInfo:
+    """The same connection for kopf's own HTTP session, with the token as it is now."""
+    if found.refresh_api_key_hook is not None:
+        found.refresh_api_key_hook(found)
+    token = found.api_key.get("BearerToken", "")
+    scheme, _, credential = token.partition(" ")
+    return kopf.ConnectionInfo(
+        server=found.host,
+        ca_path=found.ssl_ca_cert,
+        insecure=not found.verify_ssl,
+        username=found.username,
+        password=found.password,
+        scheme=scheme.capitalize() if credential else None,
+        token=credential or token or None,
+        certificate_path=found.cert_file,
+        private_key_path=found.key_file,
+    )
+
+
+def current_namespace(*, kubeconfig: Path | None = None, context: str | None = None) -> str:
+    """The namespace that the kubeconfig's context names; `default` where it names none."""
+    try:
+        contexts, active = config.list_kube_config_contexts(str(kubeconfig) if kubeconfig else None)
+    except (config.ConfigException, OSError, ValueError):
+        return "default"
+    chosen = next((c for c in contexts if c["name"] == context), active)
+    return str(chosen.get("context", {}).get("namespace") or "default")

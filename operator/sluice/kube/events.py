@@ -1,0 +1,67 @@
+"""Kubernetes Events: what `kubectl describe` shows under an object.
+
+Source: kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+import structlog
+
+from sluice.api import API_VERSION
+from sluice.api.metadata import ObjectMeta
+from sluice.kube.api_server import ApiError, ApiServer
+from sluice.kube.resources import EVENTS
+
+_log = structlog.get_logger(__name__)
+_NOTE_LIMIT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an object of ours, for people."""
+
+    kind: str
+    metadata: ObjectMeta
+    type: Literal["Normal", "Warning"]
+    reason: str
+    action: str
+    note: str
+
+
+def manifest(event: Event, *, identity: str, now: datetime) -> dict[str, Any]:
+    """The Event object; the note is cut to the API's limit of 1 kB."""
+    regarding = {
+        "apiVersion": API_VERSION,
+        "kind": event.kind,
+        "namespace": event.metadata.namespace,
+        "name": event.metadata.name,
+        "uid": event.metadata.uid,
+        "resourceVersion": event.metadata.resource_version,
+    }
+    return {
+        # The name must be unique, and sort with its object's other Events.
+        "metadata": {
+            "name": f"{event.metadata.name[:200]}.{uuid4().hex[:16]}",
+            "namespace": event.metadata.namespace,
+        },
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "type": event.type,
+        "reason": event.reason,
+        "action": event.action,
+        "note": event.note[:_NOTE_LIMIT],
+        "regarding": regarding,
+        "reportingController": "sluice.dev/controller",
+        "reportingInstance": identity[:128],
+    }
+
+
+async def post(api: ApiServer, event: Event, *, identity: str, now: datetime) -> None:
+    """Post an Event. One that can't be posted is logged: no decision depends on it."""
+    body = manifest(event, identity=identity, now=now)
+    try:
+        await api.create(EVENTS, body, namespace=event.metadata.namespace)
+    except ApiError as error:
+        _log.warning("event not posted", reason=event.reason, error=error.message)

@@ -1,0 +1,49 @@
+"""The kill switch: a ConfigMap whose presence lifts all enforcement, for as long as it is there.
+
+It is read by name, not watched: a watch would need the right to list ConfigMaps, and the switch
+must work with the least that can be granted.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sluice.kube.api_server import ApiServer
+from sluice.kube.resources import CONFIG_MAPS
+
+NAME = "sluice-kill-switch"
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitch:
+    """A switch that is engaged, and why."""
+
+    reason: str
+    engaged_by: str
+
+
+def manifest(*, namespace: str, reason: str, engaged_by: str, now: datetime) -> dict[str, Any]:
+    """The ConfigMap that engages the switch."""
+    return {
+        "metadata": {
+            "name": NAME,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "sluice"},
+        },
+        "data": {
+            "reason": reason,
+            "engagedBy": engaged_by,
+            "engagedAt": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+    }
+
+
+async def read(api: ApiServer, *, namespace: str) -> KillSwitch | None:
+    """The switch if it is engaged. Raises `ApiError` where that can't be found out."""
+    found = await api.get(CONFIG_MAPS, NAME, namespace=namespace)
+    if found is None:
+        return None
+    data = found.get("data") or {}
+    return KillSwitch(
+        reason=data.get("reason", "no reason given"), engaged_by=data.get("engagedBy", "unknown")
+    )

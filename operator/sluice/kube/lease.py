@@ -1,0 +1,132 @@
+"""Leader election by a Lease, fenced by expiry.
+
+The holder renews every two seconds and stops writing ten seconds after its last renewal; another
+may take the Lease fifteen seconds after it last saw it change. Ages are measured on each process'
+own monotonic clock, from what it saw itself, so that clocks which disagree do no harm.
+Source: k8s.io/client-go/tools/leaderelection, its documentation and constants.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from sluice.kube.api_server import ApiError, ApiServer
+from sluice.kube.resources import LEASES
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: a Lease's life, how long the holder trusts its last renewal, between renewals."""
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry: float = 2.0
+
+
+class Lease:
+    """One candidate for the leadership."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        monotonic: Callable[[], float],
+        timing: Timing | None = None,
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._monotonic = monotonic
+        self._timing = timing or Timing()
+        self._renewed: float | None = None
+        self._seen: tuple[Any, ...] | None = None
+        self._seen_at = 0.0
+        self.changed = asyncio.Event()
+
+    @property
+    def held(self) -> bool:
+        """Whether this process may write now: it renewed recently enough for nobody else to."""
+        if self._renewed is None:
+            return False
+        return self._monotonic() - self._renewed < self._timing.renew_deadline
+
+    async def run(self) -> None:
+        """Keep trying to get and to renew the Lease, for ever."""
+        before = False
+        while True:
+            try:
+                await self._try()
+            except ApiError as error:
+                _log.warning("lease not renewed", lease=self._name, error=error.message)
+            if self.held != before:
+                before = self.held
+                _log.info("leadership changed", leading=before, identity=self._identity)
+                self.changed.set()
+            await asyncio.sleep(self._timing.retry)
+
+    async def release(self) -> None:
+        """Give the Lease up, so that a standby need not wait for it to expire."""
+        if not self.held:
+            return
+        self._renewed = None
+        try:
+            lease = await self._api.get(LEASES, self._name, namespace=self._namespace)
+            if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._api.replace(LEASES, lease, namespace=self._namespace)
+        except ApiError as error:
+            _log.warning("lease not released", lease=self._name, error=error.message)
+
+    async def _try(self) -> None:
+        # The renewal counts from before the request: the answer may have been long on its way.
+        started = self._monotonic()
+        lease = await self._api.get(LEASES, self._name, namespace=self._namespace)
+        if lease is None:
+            await self._write(None, transitions=0)
+        elif lease["spec"].get("holderIdentity") == self._identity:
+            await self._write(lease, transitions=lease["spec"].get("leaseTransitions", 0))
+        elif self._free(lease):
+            await self._write(lease, transitions=lease["spec"].get("leaseTransitions", 0) + 1)
+        else:
+            self._renewed = None
+            return
+        self._renewed = started
+
+    def _free(self, lease: dict[str, Any]) -> bool:
+        spec = lease["spec"]
+        if not spec.get("holderIdentity"):
+            return True
+        seen = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, self._monotonic()
+            return False
+        return self._monotonic() - self._seen_at > self._timing.duration
+
+    async def _write(self, lease: dict[str, Any] | None, *, transitions: int) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(self._timing.duration),
+            "renewTime": now,
+            "leaseTransitions": transitions,
+        }
+        if lease is None:
+            body = {"metadata": {"name": self._name}, "spec": {**spec, "acquireTime": now}}
+            await self._api.create(LEASES, body, namespace=self._namespace)
+            return
+        if lease["spec"].get("holderIdentity") != self._identity:
+            spec["acquireTime"] = now
+        # resourceVersion comes along in the body: of two candidates one gets a conflict.
+        await self._api.replace(
+            LEASES, {**lease, "spec": {**lease["spec"], **spec}}, namespace=self._namespace
+        )

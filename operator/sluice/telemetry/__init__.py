@@ -1,0 +1,1 @@
+"""What Sluice says of itself: logs, metrics, health."""

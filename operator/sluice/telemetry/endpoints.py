@@ -1,0 +1,48 @@
+"""`/metrics`, `/healthz` and `/readyz`, on one port."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+_UNAVAILABLE = 503
+
+
+async def serve(
+    *,
+    address: tuple[str, int],
+    registry: CollectorRegistry,
+    unhealthy: Callable[[], str | None],
+    unready: Callable[[], str | None],
+) -> web.AppRunner:
+    """Start serving; the caller ends it by the runner's `cleanup`.
+
+    `unhealthy` and `unready` say in words what is wrong, or None; the words are the answer's body.
+
+    Raises:
+        OSError: the address is in use or not ours.
+    """
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _answer(unhealthy())
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _answer(unready())
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, *address).start()
+    return runner
+
+
+def _answer(problem: str | None) -> web.Response:
+    return web.Response(text=f"{problem or 'ok'}\n", status=_UNAVAILABLE if problem else 200)

@@ -1,0 +1,169 @@
+"""Sluice's own metrics.
+
+What is said of objects is read when Prometheus scrapes, from what the controller knows at that
+moment: no gauge is left behind by an object that is gone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveReading:
+    """An objective as metrics show it; ratios, not percent (Prometheus' convention)."""
+
+    namespace: str
+    name: str
+    known: bool
+    remaining: float | None
+    sli: float | None
+    burn_rates: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReading:
+    """A policy as metrics show it."""
+
+    namespace: str
+    name: str
+    stage: str
+    frozen: bool
+    governed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReading:
+    """The controller itself; lag in seconds behind the schedule."""
+
+    leading: bool
+    synced: bool
+    killed: bool
+    lag: float
+
+
+class Metrics:
+    """The counters of one process and its collectors, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.evaluations = Counter(
+            "sluice_evaluations",
+            "Evaluations of objects, by kind and outcome (ok or error).",
+            ("kind", "outcome"),
+            registry=self.registry,
+        )
+        self.duration = Histogram(
+            "sluice_evaluation_duration_seconds",
+            "Time that an evaluation took, queries included.",
+            ("kind",),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.source_failures = Counter(
+            "sluice_source_failures",
+            "Reads of a source that failed, by reason.",
+            ("source", "reason"),
+            registry=self.registry,
+        )
+        self.writes = Counter(
+            "sluice_writes",
+            "Writes to the API server, by what was written and outcome.",
+            ("target", "outcome"),
+            registry=self.registry,
+        )
+
+    def watch(
+        self,
+        objectives: Callable[[], Iterable[ObjectiveReading]],
+        policies: Callable[[], Iterable[PolicyReading]],
+        process: Callable[[], ProcessReading],
+    ) -> None:
+        """Show these readings from now on."""
+        self.registry.register(_Readings(objectives, policies, process))
+
+
+class _Readings(Collector):
+    def __init__(
+        self,
+        objectives: Callable[[], Iterable[ObjectiveReading]],
+        policies: Callable[[], Iterable[PolicyReading]],
+        process: Callable[[], ProcessReading],
+    ) -> None:
+        self._objectives = objectives
+        self._policies = policies
+        self._process = process
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, made anew."""
+        yield from _objective_families(self._objectives())
+        yield from _policy_families(self._policies())
+        process = self._process()
+        for name, help_text, value in (
+            ("sluice_leader", "1 in the process that holds the Lease.", process.leading),
+            ("sluice_synced", "1 when the first full list was taken in.", process.synced),
+            (
+                "sluice_kill_switch",
+                "1 while the kill switch lifts all enforcement.",
+                process.killed,
+            ),
+            ("sluice_schedule_lag_seconds", "How late the latest evaluation began.", process.lag),
+        ):
+            family = GaugeMetricFamily(name, help_text)
+            family.add_metric([], float(value))
+            yield family
+
+
+def _objective_families(readings: Iterable[ObjectiveReading]) -> list[Metric]:
+    labels = ("namespace", "objective")
+    known = GaugeMetricFamily(
+        "sluice_objective_budget_known", "1 while the objective's budget is known.", labels=labels
+    )
+    remaining = GaugeMetricFamily(
+        "sluice_objective_budget_remaining_ratio",
+        "What is left of the window's error budget: 1 all, 0 none, negative overspent.",
+        labels=labels,
+    )
+    sli = GaugeMetricFamily(
+        "sluice_objective_sli_ratio", "Good events as a share of all in the window.", labels=labels
+    )
+    burn = GaugeMetricFamily(
+        "sluice_objective_burn_rate",
+        "How fast the budget is being spent; at 1 it lasts for the window.",
+        labels=(*labels, "window"),
+    )
+    for reading in readings:
+        key = [reading.namespace, reading.name]
+        known.add_metric(key, float(reading.known))
+        if reading.remaining is not None:
+            remaining.add_metric(key, reading.remaining)
+        if reading.sli is not None:
+            sli.add_metric(key, reading.sli)
+        for window, rate in reading.burn_rates.items():
+            burn.add_metric([*key, window], rate)
+    return [known, remaining, sli, burn]
+
+
+def _policy_families(readings: Iterable[PolicyReading]) -> list[Metric]:
+    labels = ("namespace", "policy")
+    frozen = GaugeMetricFamily(
+        "sluice_policy_frozen", "1 while the policy denies deployments.", labels=labels
+    )
+    stage = GaugeMetricFamily(
+        "sluice_policy_stage", "1 for the stage in force.", labels=(*labels, "stage")
+    )
+    governed = GaugeMetricFamily(
+        "sluice_policy_workloads", "How many workloads the policy governs.", labels=labels
+    )
+    for reading in readings:
+        key = [reading.namespace, reading.name]
+        frozen.add_metric(key, float(reading.frozen))
+        governed.add_metric(key, float(reading.governed))
+        if reading.stage:
+            stage.add_metric([*key, reading.stage], 1.0)
+    return [frozen, stage, governed]

@@ -1,0 +1,40 @@
+import pytest
+from pydantic import ValidationError
+
+from sluice.controller.settings import Settings
+
+
+def test_the_environment_sets_and_a_flag_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_INTERVAL", "15")
+    monkeypatch.setenv("SLUICE_WATCH_NAMESPACES", "shop, payments")
+    assert Settings().interval == 15
+    assert Settings().watch_namespaces == ("shop", "payments")
+    assert Settings(interval=5).interval == 5
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("prometheus_url", "prometheus:9090", "write it as http://prometheus.monitoring:9090"),
+        ("prometheus_url", "file:///etc/passwd", "write it as http://prometheus.monitoring:9090"),
+        ("listen", "8080/tcp", "write it as ADDRESS:PORT"),
+        ("interval", "0", "greater than or equal to 1"),
+        ("concurrency", "many", "valid integer"),
+        ("log_format", "xml", "'json' or 'console'"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_with_words(field: str, value: str, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Settings(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("0.0.0.0:8080", ("0.0.0.0", 8080)),
+        (":9000", ("0.0.0.0", 9000)),
+        ("[::1]:80", ("::1", 80)),
+    ],
+)
+def test_the_address_to_listen_on_is_split(listen: str, address: tuple[str, int]) -> None:
+    assert Settings(listen=listen).listen_address == address

@@ -1,0 +1,71 @@
+from typing import Any
+
+from sluice.kube.cache import Cache, Key, Malformed, Workload
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES
+
+
+def objective(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "shop", "uid": name, "generation": 1},
+        "spec": {
+            "objective": "99.9",
+            "window": {"rolling": "30d"},
+            "indicator": {"latency": {"metric": "seconds", "threshold": "500ms"}},
+            **spec,
+        },
+    }
+
+
+def deployment(name: str, **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "shop", "uid": name, **metadata}}
+
+
+def test_an_object_is_kept_and_what_was_known_before_is_told() -> None:
+    cache = Cache()
+    assert cache.put(OBJECTIVES, objective("a"))[0] is None
+    before, after = cache.put(OBJECTIVES, objective("a", objective="99"))
+    assert before is not None
+    assert before.spec.objective == "99.9"
+    assert after.spec.objective == "99"
+
+
+def test_an_object_that_cannot_be_read_is_kept_with_the_field_and_the_problem() -> None:
+    cache = Cache()
+    _, found = cache.put(OBJECTIVES, objective("a", surprise=1))
+    assert isinstance(found, Malformed)
+    assert found.problem == "spec.surprise: Extra inputs are not permitted"
+    assert cache.objectives("shop") == []
+    assert cache.get(Key("servicelevelobjectives", "shop", "a")) is found
+
+
+def test_a_full_list_repairs_a_deletion_that_the_watch_missed() -> None:
+    cache = Cache()
+    for name in ("a", "b", "c"):
+        cache.put(OBJECTIVES, objective(name))
+    cache.put(DEPLOYMENTS, deployment("a"))
+    gone = cache.replace(OBJECTIVES, [objective("b"), objective("d")])
+    assert {key.name for key in gone} == {"a", "c"}
+    assert [found.metadata.name for found in cache.objectives("shop")] == ["b", "d"]
+    assert len(cache.workloads("shop")) == 1
+
+
+def test_a_workload_is_cut_down_to_what_deciding_needs() -> None:
+    cache = Cache()
+    cache.put(
+        DEPLOYMENTS,
+        deployment(
+            "web",
+            labels={"app": "web"},
+            annotations={"deployment.kubernetes.io/revision": "7"},
+            ownerReferences=[{"kind": "Rollout", "controller": True}],
+        ),
+    )
+    (found,) = cache.workloads("shop")
+    assert isinstance(found, Workload)
+    assert (found.revision, found.controlled, found.labels) == ("7", True, {"app": "web"})
+
+
+def test_namespaces_are_kept_apart() -> None:
+    cache = Cache()
+    cache.put(OBJECTIVES, objective("a"))
+    assert cache.objectives("other") == []
