@@ -1,0 +1,73 @@
+"""What a freeze is, as plain values: the input of every gate's renderer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sluice.api.metadata import LabelSelector
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A pod template that a workload has run with and that the cluster still retains.
+
+    Args:
+        number: the rollout's number; larger is newer.
+        template: the pod template as the API server shows it, without label `pod-template-hash`.
+        images: image by container name, init containers included.
+    """
+
+    number: int
+    template: Mapping[str, Any]
+    images: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A governed Deployment: its name, the images it runs now, and what it can roll back to."""
+
+    name: str
+    images: Mapping[str, str]
+    revisions: tuple[Revision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Changes of `workloads` (all that are governed if empty) pass until `until`, inclusive."""
+
+    until: datetime
+    workloads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """What one ErrorBudgetPolicy denies or warns about now.
+
+    Args:
+        namespace: the policy's namespace; nothing outside of it is touched.
+        policy: the policy's name.
+        uid: the policy's uid.
+        action: deny changes, or let them pass with a warning.
+        message_prefix: what the requester reads, up to the workload's name.
+        message_suffix: the rest of it.
+        selector: which Deployments are governed.
+        expires: the freeze ends then unless it is rendered again before.
+        exempt_template_keys: annotations of the pod template whose change is no deployment.
+        exempt_users: user names whose changes pass.
+        workloads: the governed Deployments that exist, for their revisions.
+        overrides: who may pass nevertheless.
+    """
+
+    namespace: str
+    policy: str
+    uid: str
+    action: Literal["Deny", "Warn"]
+    message_prefix: str
+    message_suffix: str
+    selector: LabelSelector
+    expires: datetime
+    exempt_template_keys: tuple[str, ...] = ()
+    exempt_users: tuple[str, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    overrides: tuple[Override, ...] = ()

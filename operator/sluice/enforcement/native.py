@@ -1,0 +1,184 @@
+"""A freeze as ValidatingAdmissionPolicies: enforced by the API server itself, with no webhook.
+
+Everything is a literal in the policy, so that nothing has to be looked up while a request waits,
+and the freeze outlives the controller until its expiry. Requires Kubernetes 1.30.
+Source: Kubernetes, "Validating Admission Policy", admissionregistration.k8s.io/v1.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sluice.enforcement import cel, conditions, names
+from sluice.enforcement.freeze import Freeze
+from sluice.enforcement.retained import (
+    Dropped,
+    Entry,
+    any_literal,
+    chunks,
+    entry,
+    shards,
+)
+
+Manifest = dict[str, Any]
+
+_API_VERSION = "admissionregistration.k8s.io/v1"
+_LONGEST_MESSAGE_PART = 600
+"""Twice this and a name, in UTF-8, stay below the 5 KiB of a message expression's result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A freeze as manifests, policies before bindings, and what had to be left out."""
+
+    manifests: tuple[Manifest, ...]
+    dropped: tuple[Dropped, ...] = ()
+
+
+def render(freeze: Freeze) -> Rendered:
+    """The admission policies and bindings that enforce `freeze`.
+
+    One policy and one binding a shard; most freezes have one. Shards divide the workloads' names
+    between them without a gap, so that a workload that appears later is governed by exactly one.
+
+    Raises:
+        ValueError: an instant of `freeze` has no time zone.
+    """
+    entries = [entry(workload, freeze.exempt_template_keys) for workload in freeze.workloads]
+    parts = shards(entries)
+    lows = [None, *(part[0].workload for part in parts[1:])]
+    highs = [*lows[1:], None]
+    policies, bindings = [], []
+    for number, (part, low, high) in enumerate(zip(parts, lows, highs, strict=True)):
+        name = names.gate_name(namespace=freeze.namespace, policy=freeze.policy, shard=number)
+        spec = _policy_spec(freeze, part, conditions.between(low, high))
+        policies.append(_manifest(freeze, "ValidatingAdmissionPolicy", name, spec))
+        binding = {"policyName": name, "validationActions": [freeze.action, "Audit"]}
+        bindings.append(_manifest(freeze, "ValidatingAdmissionPolicyBinding", name, binding))
+    dropped = tuple(one for part in parts for each in part for one in each.dropped)
+    return Rendered((*policies, *bindings), dropped)
+
+
+def _manifest(freeze: Freeze, kind: str, name: str, spec: Manifest) -> Manifest:
+    metadata: Manifest = {
+        "name": name,
+        "labels": {names.MANAGED_BY: names.MANAGER, names.POLICY_UID: freeze.uid},
+        "annotations": {
+            names.POLICY: f"{freeze.namespace}/{freeze.policy}",
+            names.EXPIRES: freeze.expires.isoformat(timespec="seconds"),
+        },
+    }
+    manifest = {"apiVersion": _API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+    metadata["annotations"][names.CONTENT_HASH] = _content_hash(manifest)
+    return manifest
+
+
+def _content_hash(manifest: Manifest) -> str:
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _policy_spec(freeze: Freeze, part: Sequence[Entry], in_shard: str) -> Manifest:
+    return {
+        # A freeze that cannot be evaluated must not stop deployments for its own fault.
+        "failurePolicy": "Ignore",
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": freeze.namespace}},
+            "resourceRules": [
+                {
+                    "apiGroups": ["apps"],
+                    "apiVersions": ["v1"],
+                    "operations": ["UPDATE"],
+                    # Without subresources: scaling goes through deployments/scale.
+                    "resources": ["deployments"],
+                    "scope": "Namespaced",
+                }
+            ],
+        },
+        "matchConditions": list(_match_conditions(freeze, in_shard)),
+        **_validation(freeze, part),
+    }
+
+
+def _match_conditions(freeze: Freeze, in_shard: str) -> Iterator[dict[str, str]]:
+    """What the policy is about at all; scaling, pausing and status end here, cheaply."""
+    yield {"name": "in-shard", "expression": in_shard}
+    governed = [
+        conditions.selected(freeze.selector, "oldObject"),
+        f"!({conditions.controlled('oldObject')})",
+    ]
+    yield {"name": "governed", "expression": cel.every(governed)}
+    changes = ["object.spec.template != oldObject.spec.template", _leaves(freeze)]
+    deleted = "has(object.metadata.deletionTimestamp)"
+    yield {"name": "changed", "expression": f"!{deleted} && ({cel.some(changes)})"}
+
+
+def _leaves(freeze: Freeze) -> str:
+    """Whether the change takes the object out of the policy, to change it freely afterwards."""
+    selected = conditions.selected(freeze.selector, "object")
+    return f"!({selected}) || ({conditions.controlled('object')})"
+
+
+def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
+    variables = {
+        "expired": conditions.written_after(freeze.expires),
+        "leaves": _leaves(freeze),
+        "overridden": conditions.overridden(freeze.overrides),
+        **conditions.template_variables(freeze.exempt_template_keys),
+        "restarted": conditions.only_exempt_annotations_differ(),
+        **_retained(part),
+    }
+    passes = [
+        f"request.userInfo.username in {cel.strings(freeze.exempt_users)}",
+        "variables.overridden",
+        "variables.restarted",
+        "variables.rolledBack",
+    ]
+    return {
+        "variables": [{"name": name, "expression": text} for name, text in variables.items()],
+        "validations": [
+            {
+                "expression": f"variables.expired || (!variables.leaves && ({cel.some(passes)}))",
+                "messageExpression": _message(freeze),
+                # The default, Invalid (422), makes Flux and `kubectl --force` recreate the object.
+                "reason": "Forbidden",
+            }
+        ],
+    }
+
+
+def _retained(part: Sequence[Entry]) -> dict[str, str]:
+    templates = chunks((one.workload, one.templates) for one in part)
+    images = chunks((one.workload, one.images) for one in part)
+    variables = {f"templates{number}": text for number, text in enumerate(templates)}
+    variables |= {f"images{number}": text for number, text in enumerate(images)}
+    same_template = conditions.same_template(
+        spec="r.spec",
+        metadata="r.meta",
+        metadata_size="size(r.meta)",
+        notes="r.notes",
+        notes_size="size(r.notes)",
+    )
+    same_images = (
+        "size(r) == size(variables.newImages) && "
+        "variables.newImages.all(i, i[0] in r && r[i[0]] == i[1])"
+    )
+    exact = any_literal([f"templates{number}" for number in range(len(templates))], same_template)
+    earlier = any_literal([f"images{number}" for number in range(len(images))], same_images)
+    changed = "variables.newImages != variables.oldImages"
+    variables["rolledBack"] = cel.some([exact, cel.every([changed, earlier])])
+    return variables
+
+
+def _message(freeze: Freeze) -> str:
+    prefix = cel.string(_one_line(freeze.message_prefix))
+    suffix = cel.string(_one_line(freeze.message_suffix))
+    return f"{prefix} + object.metadata.name + {suffix}"
+
+
+def _one_line(text: str) -> str:
+    """The API server drops a message with a line break, and the requester would read CEL."""
+    return re.sub(r"\s+", " ", text)[:_LONGEST_MESSAGE_PART]

@@ -1,0 +1,212 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sluice.api.metadata import LabelRequirement, LabelSelector
+from sluice.enforcement import cel
+from sluice.enforcement.conditions import selected
+from sluice.enforcement.freeze import Freeze, Override, Revision, Workload
+from sluice.enforcement.native import render
+from sluice.enforcement.retained import SHARD_LIMIT, entry
+from tests.unit.enforcement.cel_reader import read
+
+FREEZE = Freeze(
+    namespace="shop",
+    policy="default",
+    uid="0f4bd0dc-0000-4000-8000-000000000000",
+    action="Deny",
+    message_prefix="FROZEN: Deployment ",
+    message_suffix=" denied",
+    selector=LabelSelector(match_labels={"app": "web"}),
+    expires=datetime(2026, 8, 20, 11, 4, tzinfo=UTC),
+)
+
+
+def template(image: str, *, padding: int = 0) -> dict[str, Any]:
+    return {
+        "metadata": {"labels": {"run": "web"}},
+        "spec": {"containers": [{"name": "web", "image": image, "args": ["x" * padding]}]},
+    }
+
+
+def revision(number: int, image: str, *, padding: int = 0) -> Revision:
+    return Revision(number, template(image, padding=padding), {"web": image})
+
+
+def variables(manifest: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["expression"] for one in manifest["spec"]["variables"]}
+
+
+def policies(freeze: Freeze) -> list[dict[str, Any]]:
+    manifests = render(freeze).manifests
+    return [one for one in manifests if one["kind"] == "ValidatingAdmissionPolicy"]
+
+
+def test_a_freeze_is_one_policy_and_its_binding() -> None:
+    policy, binding = render(FREEZE).manifests
+    assert policy["kind"] == "ValidatingAdmissionPolicy"
+    assert binding["kind"] == "ValidatingAdmissionPolicyBinding"
+    assert binding["spec"]["policyName"] == policy["metadata"]["name"] == "sluice-shop.default-0"
+    for manifest in (policy, binding):
+        assert manifest["metadata"]["labels"] == {
+            "app.kubernetes.io/managed-by": "sluice",
+            "sluice.dev/policy-uid": FREEZE.uid,
+        }
+        assert manifest["metadata"]["annotations"]["sluice.dev/policy"] == "shop/default"
+
+
+def test_a_denial_is_forbidden_and_an_error_of_ours_is_not_one() -> None:
+    spec = policies(FREEZE)[0]["spec"]
+    assert [one["reason"] for one in spec["validations"]] == ["Forbidden"]
+    assert spec["failurePolicy"] == "Ignore"
+    assert "paramKind" not in spec
+
+
+@pytest.mark.parametrize("action", ["Deny", "Warn"])
+def test_the_binding_does_what_the_freeze_says(action: Any) -> None:
+    binding = render(replace(FREEZE, action=action)).manifests[-1]
+    assert binding["spec"]["validationActions"] == [action, "Audit"]
+
+
+def test_only_updates_of_deployments_themselves_are_asked_about() -> None:
+    (rule,) = policies(FREEZE)[0]["spec"]["matchConstraints"]["resourceRules"]
+    assert rule["operations"] == ["UPDATE"]
+    assert rule["resources"] == ["deployments"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expires": datetime(2026, 8, 20, 12, 4, tzinfo=UTC)},
+        {"action": "Warn"},
+        {"uid": "another"},
+        {"message_suffix": " refused"},
+        {"overrides": (Override(datetime(2026, 8, 20, 12, 4, tzinfo=UTC)),)},
+        {"workloads": (Workload("web", {"web": "web:1"}, (revision(1, "web:1"),)),)},
+    ],
+)
+def test_the_content_hash_tells_every_change(change: dict[str, Any]) -> None:
+    def hashes(freeze: Freeze) -> list[str]:
+        notes = [one["metadata"]["annotations"] for one in render(freeze).manifests]
+        return [one["sluice.dev/content-hash"] for one in notes]
+
+    assert hashes(replace(FREEZE, **change)) != hashes(FREEZE)
+    assert hashes(FREEZE) == hashes(replace(FREEZE))
+
+
+def test_a_message_is_one_line_whatever_it_is_made_of() -> None:
+    freeze = replace(FREEZE, message_prefix="a\nb\r\n ' + c ", message_suffix="x" * 10_000)
+    expression = policies(freeze)[0]["spec"]["validations"][0]["messageExpression"]
+    prefix, name, suffix = expression.split(" + object.metadata.name + ")[0], "web", "x" * 600
+    assert read(prefix) == "a b ' + c "
+    assert len((read(prefix) + name + suffix).encode()) < 5 * 1024
+    assert expression.endswith(cel.string(suffix))
+
+
+def test_a_revision_with_the_current_images_is_spelled_out_and_others_are_images() -> None:
+    known = (revision(3, "web:2"), revision(2, "web:1"), revision(1, "web:0"))
+    expressions = variables(
+        policies(replace(FREEZE, workloads=(Workload("web", {"web": "web:2"}, known),)))[0]
+    )
+    assert read(expressions["images0"]) == {"web": [{"web": "web:1"}, {"web": "web:0"}]}
+    (literal,) = read(expressions["templates0"])["web"]
+    assert literal == {
+        "spec": known[0].template["spec"],
+        "meta": {"labels": {"run": "web"}},
+        "notes": {},
+    }
+
+
+def test_an_exempt_annotation_is_not_part_of_a_retained_template() -> None:
+    restarted = template("web:1")
+    restarted["metadata"] |= {"annotations": {"restartedAt": "x", "b": "c"}}
+    restarted["metadata"] |= {"creationTimestamp": None}
+    workload = Workload("web", {"web": "web:1"}, (Revision(1, restarted, {"web": "web:1"}),))
+    freeze = replace(FREEZE, workloads=(workload,), exempt_template_keys=("restartedAt",))
+    (literal,) = read(variables(policies(freeze)[0])["templates0"])["web"]
+    assert literal["notes"] == {"b": "c"}
+    assert literal["meta"] == {"labels": {"run": "web"}}
+
+
+def test_the_same_images_are_written_once() -> None:
+    known = tuple(revision(number, "web:1") for number in range(9))
+    assert len(entry(Workload("web", {"web": "web:2"}, known), ()).images) == 1
+
+
+def many(count: int) -> tuple[Workload, ...]:
+    return tuple(
+        Workload(f"w{number:04}", {"web": "web:1"}, (revision(1, "web:1", padding=9_000),))
+        for number in range(count)
+    )
+
+
+def test_no_expression_is_longer_than_the_api_server_takes() -> None:
+    freeze = replace(FREEZE, workloads=many(90))
+    (policy,) = policies(freeze)
+    expressions = variables(policy)
+    assert max(map(len, expressions.values())) <= cel.MAX_EXPRESSION
+    found = [read(text) for name, text in expressions.items() if name.startswith("templates")]
+    assert sorted(name for chunk in found for name in chunk) == [
+        one.name for one in freeze.workloads
+    ]
+
+
+def test_shards_divide_all_names_between_them() -> None:
+    found = policies(replace(FREEZE, workloads=many(250)))
+    assert len(found) == 3
+    ranges = [one["spec"]["matchConditions"][0]["expression"] for one in found]
+    names = [list(read(text)) for one in found for text in [variables(one)["templates0"]]]
+    starts = [chunk[0] for chunk in names]
+    assert ranges[0] == f"(object.metadata.name < '{starts[1]}')"
+    assert ranges[1] == (
+        f"(object.metadata.name >= '{starts[1]}') && (object.metadata.name < '{starts[2]}')"
+    )
+    assert ranges[2] == f"(object.metadata.name >= '{starts[2]}')"
+
+
+def test_a_shard_stays_below_the_size_that_is_stored() -> None:
+    for policy in policies(replace(FREEZE, workloads=many(250))):
+        assert sum(map(len, variables(policy).values())) < SHARD_LIMIT + 20_000
+
+
+def test_a_template_too_long_for_an_expression_is_reported() -> None:
+    known = (revision(2, "web:1"), revision(1, "web:1", padding=100_000))
+    rendered = render(replace(FREEZE, workloads=(Workload("web", {"web": "web:1"}, known),)))
+    (dropped,) = rendered.dropped
+    assert (dropped.workload, dropped.revision) == ("web", 1)
+    assert "rollback of Deployment web to revision 1 would be denied" in dropped.message
+
+
+def test_the_oldest_revisions_are_dropped_when_a_workload_fills_a_policy() -> None:
+    known = tuple(
+        Revision(number, template(f"web:1#{number}", padding=90_000), {"web": "web:1"})
+        for number in range(1, 13)
+    )
+    rendered = render(replace(FREEZE, workloads=(Workload("web", {"web": "web:1"}, known),)))
+    dropped = [one.revision for one in rendered.dropped]
+    assert dropped == [3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "expression"),
+    [
+        (("In", ["x", "y"]), "'k' in l && l['k'] in ['x','y']"),
+        (("NotIn", ["x"]), "!('k' in l) || !(l['k'] in ['x'])"),
+        (("Exists", []), "'k' in l"),
+        (("DoesNotExist", []), "!('k' in l)"),
+    ],
+)
+def test_every_operator_of_a_selector_is_rendered(
+    requirement: tuple[Any, list[str]], expression: str
+) -> None:
+    operator, values = requirement
+    one = LabelRequirement(key="k", operator=operator, values=values)
+    assert selected(LabelSelector(match_expressions=[one]), "object") == (
+        "[has(object.metadata.labels) ? object.metadata.labels : {}].all(l, " + f"({expression}))"
+    )
+
+
+def test_an_empty_selector_governs_everything() -> None:
+    assert selected(LabelSelector(), "object") == "true"
