@@ -43,6 +43,7 @@ class Reason(StrEnum):
     WITHIN_BUDGET = "WithinBudget"
     RECOVERING = "Recovering"
     NO_OBJECTIVES = "NoObjectives"
+    OBJECTIVE_NOT_FOUND = "ObjectiveNotFound"
     BLIND_HOLDING = "BlindHolding"
     BLIND_OPEN = "BlindOpen"
     BLIND_CLOSED = "BlindClosed"
@@ -62,5 +63,6 @@ class Reason(StrEnum):
     # An override
     OVERRIDE_ACTIVE = "OverrideActive"
     OVERRIDE_EXPIRED = "OverrideExpired"
+    OVERRIDE_DELETED = "OverrideDeleted"
     OVERRIDE_TOO_LONG = "OverrideTooLong"
     POLICY_NOT_FOUND = "PolicyNotFound"

@@ -1,0 +1,118 @@
+"""The one-line texts that people meet at a gate.
+
+All are printable and without line breaks, because message expressions of native admission must be,
+and bounded: Events are cut at 1 KiB and warnings at 256 runes by the API server. Names are cut
+where a text would grow too long.
+"""
+
+from dataclasses import dataclass, replace
+
+from sluice.api.policy import Admission, ErrorBudgetPolicySpec
+from sluice.policy.decision import Decision
+from sluice.policy.explanation import UNCUT, minute, shorten
+
+DENIAL_LIMIT = 600
+"""Characters of a denial at most."""
+
+ESSENTIAL_LIMIT = 120
+"""Characters of the part of a warning that must be read, at most."""
+
+_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+_WIDTHS = (UNCUT, 120, 63, 40, 24, 16, 8)
+"""How far names are cut, until a text fits; at the last width every text does."""
+
+_WARNING_WIDTHS = (63, 40, 24, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class DenialParts:
+    """A denial with the workload's name left out, to be written as `prefix + name + suffix`."""
+
+    prefix: str
+    suffix: str
+
+
+def denial(
+    decision: Decision,
+    spec: ErrorBudgetPolicySpec,
+    *,
+    workload_kind: str,
+    workload_name: str,
+) -> str:
+    """What the author of a denied change reads, `DENIAL_LIMIT` characters at most."""
+    for width in _WIDTHS:
+        parts = _parts(decision, spec, workload_kind, width)
+        text = f"{parts.prefix}{shorten(workload_name, width)}{parts.suffix}"
+        if len(text) <= DENIAL_LIMIT:
+            break
+    return text + _recovery(decision, room=DENIAL_LIMIT - len(text))
+
+
+def denial_parts(
+    decision: Decision, spec: ErrorBudgetPolicySpec, *, workload_kind: str
+) -> DenialParts:
+    """`denial` for a gate that learns the workload's name later, as a CEL expression does.
+
+    With a name of any length that Kubernetes allows, the whole has `DENIAL_LIMIT` characters at
+    most.
+    """
+    limit = DENIAL_LIMIT - UNCUT
+    for width in _WIDTHS:
+        parts = _parts(decision, spec, workload_kind, width)
+        room = limit - len(parts.prefix) - len(parts.suffix)
+        if room >= 0:
+            break
+    return replace(parts, suffix=parts.suffix + _recovery(decision, room=room))
+
+
+def warning(decision: Decision) -> str:
+    """What the author of a change reads that passes with a warning.
+
+    The first `ESSENTIAL_LIMIT` characters hold the essential part. In a stage that denies, with a
+    policy that only warns, it goes on to say so.
+    """
+    text = _essential(decision)
+    if decision.admission is Admission.DENY and not decision.frozen:
+        text += " In mode Enforce this change WOULD be denied."
+    return text
+
+
+def _parts(
+    decision: Decision, spec: ErrorBudgetPolicySpec, workload_kind: str, width: int
+) -> DenialParts:
+    namespace = shorten(decision.namespace, width)
+    return DenialParts(
+        prefix=(
+            f"FROZEN by ErrorBudgetPolicy {namespace}/{shorten(decision.policy, width)}: "
+            f"{decision.cause.sentence(width=width, brief=width == _WIDTHS[-1])}, "
+            f"since {minute(decision.since)}. "
+            f"Change of {shorten(workload_kind, 63)} {namespace}/"
+        ),
+        suffix=f" denied; {_allowed(spec)} are allowed. Override: kubectl sluice override.",
+    )
+
+
+def _allowed(spec: ErrorBudgetPolicySpec) -> str:
+    """What passes a freeze; a restart only if the policy exempts what it changes."""
+    restarts = _RESTARTED_AT in spec.exemptions.template_keys
+    return "scaling, restart and rollback" if restarts else "scaling and rollback"
+
+
+def _recovery(decision: Decision, *, room: int) -> str:
+    if decision.recovered_at is None:
+        return ""
+    text = f" Recovers {minute(decision.recovered_at)} if nothing more fails."
+    return text if len(text) <= room else ""
+
+
+def _essential(decision: Decision) -> str:
+    for brief in (False, True):
+        for width in _WARNING_WIDTHS:
+            text = (
+                f"ErrorBudgetPolicy {shorten(decision.namespace, width)}/"
+                f"{shorten(decision.policy, width)}: "
+                f"{decision.cause.sentence(width=width, brief=brief)}."
+            )
+            if len(text) <= ESSENTIAL_LIMIT:
+                return text
+    return text

@@ -1,0 +1,76 @@
+"""Which objectives a policy looks at and which workloads it governs."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sluice.api.policy import ObjectiveReference, WorkloadReference
+from sluice.api.reasons import Reason
+from sluice.api.slo import Level
+from sluice.policy.objective import ObjectiveState
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """An object in the policy's namespace: all that a selector looks at."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The objectives that a policy selects.
+
+    Attributes:
+        names: Those that exist, sorted.
+        missing: Those that are referenced by name and do not exist, as unknown objectives; they
+            belong into `decide` with the others: a deleted objective blinds, it does not thaw.
+    """
+
+    names: tuple[str, ...]
+    missing: tuple[ObjectiveState, ...]
+
+
+def select_objectives(reference: ObjectiveReference, existing: Iterable[Labelled]) -> Selection:
+    """The objectives of `existing` (one namespace) that `reference` selects."""
+    if reference.names is None:
+        return Selection(_matching(reference, existing), missing=())
+    wanted = set(reference.names)
+    found = wanted & {objective.name for objective in existing}
+    return Selection(
+        names=tuple(sorted(found)),
+        missing=tuple(_missing(name) for name in sorted(wanted - found)),
+    )
+
+
+def select_workloads(
+    reference: WorkloadReference, existing: Iterable[Labelled], *, kind: str
+) -> tuple[str, ...]:
+    """The names, sorted, of the workloads of `kind` (one namespace) that are governed."""
+    if kind not in reference.kinds:
+        return ()
+    return tuple(sorted(it.name for it in existing if reference.selector.matches(dict(it.labels))))
+
+
+def _matching(reference: ObjectiveReference, existing: Iterable[Labelled]) -> tuple[str, ...]:
+    selector = reference.selector
+    if selector is None:
+        return ()
+    return tuple(sorted(it.name for it in existing if selector.matches(dict(it.labels))))
+
+
+def _missing(name: str) -> ObjectiveState:
+    return ObjectiveState(
+        name=name,
+        known=False,
+        level=Level.UNKNOWN,
+        remaining=None,
+        burn_rates={},
+        window="",
+        recovered_at=None,
+        reason=Reason.OBJECTIVE_NOT_FOUND,
+        message=(
+            f"ServiceLevelObjective {name} does not exist in the policy's namespace: "
+            "create it or take it out of spec.objectives.names"
+        ),
+    )
