@@ -1,0 +1,195 @@
+"""The chart in a cluster: it comes up, may do what it must and no more, and goes without trace."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from e2e.chart.conftest import CHART, Helm
+from e2e.chart.rights import Right, Rights
+from e2e.harness import ControlPlane, wait_until
+from sluice.api import API_VERSION
+from sluice.api.crds import RESOURCES
+
+pytestmark = pytest.mark.controlplane
+
+KINDS = [resource.name for resource in RESOURCES]
+READ = ("get", "list", "watch")
+WRITE = ("create", "update", "patch", "delete", "deletecollection")
+
+
+def rights(verbs: tuple[str, ...], *resources: str, name: str = "") -> set[Right]:
+    return {(verb, resource, name) for verb, resource in product(verbs, resources)}
+
+
+EVERYWHERE = (
+    rights(READ, *KINDS)
+    | rights(("patch",), *(name.replace(".", "/status.", 1) for name in KINDS))
+    | rights(("patch",), "errorbudgetpolicies.sluice.dev")
+    | rights((*READ, "patch"), "deployments.apps")
+    | rights(READ, "replicasets.apps")
+    | rights(
+        (*READ, "create", "patch", "delete"),
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    )
+    | rights(("create", "patch"), "events.events.k8s.io")
+)
+AT_HOME = (
+    rights(("create",), "leases.coordination.k8s.io")
+    | rights(("get", "update", "patch"), "leases.coordination.k8s.io", name="sluice")
+    | rights(("get",), "configmaps", name="sluice-kill-switch")
+)
+
+
+@pytest.fixture(scope="session")
+def team(control_plane: ControlPlane, installed: tuple[str, str]) -> Iterator[str]:
+    del installed
+    with control_plane.namespace("team") as name:
+        yield name
+
+
+def test_the_release_comes_up_where_only_restricted_pods_are_admitted(
+    control_plane: ControlPlane, installed: tuple[str, str]
+) -> None:
+    namespace, _ = installed
+    if control_plane.rolls_out:
+        control_plane.kubectl("-n", namespace, "rollout", "status", "deployment/sluice")
+    wait_until(
+        lambda: len(control_plane.kubectl.json("-n", namespace, "get", "pods")["items"]) == 2,
+        timeout=30,
+        what="two pods of the release",
+    )
+    control_plane.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in KINDS))
+
+
+def test_the_notes_name_the_source_and_the_next_step(installed: tuple[str, str]) -> None:
+    namespace, notes = installed
+    assert "measures from http://prometheus.monitoring:9090" in notes
+    assert f"kubectl -n {namespace} rollout status deployment/sluice" in notes
+
+
+def test_the_controller_may_do_what_it_does_and_nothing_else(
+    control_plane: ControlPlane, installed: tuple[str, str]
+) -> None:
+    namespace, _ = installed
+    account = f"system:serviceaccount:{namespace}:sluice"
+    assert Rights(control_plane).of(account, "default") == EVERYWHERE
+    assert Rights(control_plane).of(account, namespace) == EVERYWHERE | AT_HOME
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("view", rights(READ, *KINDS)),
+        ("edit", rights(READ, *KINDS) | rights(WRITE, "servicelevelobjectives.sluice.dev")),
+        ("admin", rights(READ, *KINDS) | rights(WRITE, "servicelevelobjectives.sluice.dev")),
+        (
+            "sluice-policy-editor",
+            rights(READ, *KINDS) | rights(WRITE, "errorbudgetpolicies.sluice.dev"),
+        ),
+        (
+            "sluice-overrider",
+            rights(READ, *KINDS) | rights(("create", "delete"), "gateoverrides.sluice.dev"),
+        ),
+    ],
+)
+def test_a_role_gives_these_rights_on_our_objects(
+    control_plane: ControlPlane, team: str, role: str, expected: set[Right]
+) -> None:
+    user = f"{role}-user"
+    bind(control_plane, team, role, user)
+
+    def ours() -> set[Right]:
+        found = Rights(control_plane).of(user, team)
+        return {right for right in found if right[1].endswith("sluice.dev")}
+
+    # Roles are aggregated by a controller, and the authorizer reads them from a watch.
+    wait_until(lambda: ours() == expected, timeout=30, what=f"the rights of {role}: {expected}")
+
+
+def bind(plane: ControlPlane, namespace: str, role: str, user: str) -> None:
+    arguments = ("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}")
+    plane.kubectl("-n", namespace, *arguments)
+
+
+class Overrides:
+    """Creates overrides as alice, who may."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        self._plane = plane
+        self._namespace = namespace
+
+    def create(self, name: str, **spec: str) -> tuple[bool, str]:
+        manifest: dict[str, Any] = {
+            "apiVersion": API_VERSION,
+            "kind": "GateOverride",
+            "metadata": {"name": name},
+            "spec": {"policy": "p", "reason": "hotfix", "expiresAt": "2099-01-01T00:00:00Z"} | spec,
+        }
+        answer = self._plane.kubectl(
+            *("-n", self._namespace, "create", "--as=alice", "-f", "-"),
+            input=json.dumps(manifest),
+            check=False,
+        )
+        return answer.returncode == 0, answer.stderr
+
+
+@pytest.fixture(scope="session")
+def overrides(control_plane: ControlPlane, team: str) -> Overrides:
+    bind(control_plane, team, "sluice-overrider", "alice")
+    found = Overrides(control_plane, team)
+    # The admission policy is in force a moment after it is stored.
+    wait_until(
+        lambda: "sluice-override-author" in found.create("probe", createdBy="bob")[1],
+        timeout=30,
+        what="the admission policy",
+    )
+    return found
+
+
+def test_nobody_signs_an_override_for_somebody_else(overrides: Overrides) -> None:
+    created, message = overrides.create("forged", createdBy="bob")
+    assert not created
+    assert message.startswith("Error from server (Forbidden): ")
+    assert (
+        "denied request: spec.createdBy must be the user who creates the override: "
+        'write "createdBy: alice"' in message
+    )
+
+
+def test_an_override_signed_by_its_author_is_created(overrides: Overrides) -> None:
+    created, message = overrides.create("signed", createdBy="alice")
+    assert created, message
+
+
+def test_an_override_that_nobody_signs_is_told_what_is_missing(overrides: Overrides) -> None:
+    created, message = overrides.create("unsigned")
+    assert not created
+    assert "spec.createdBy: Required value" in message
+
+
+def test_an_uninstalled_release_leaves_only_the_definitions(
+    control_plane: ControlPlane, helm: Helm, install: Callable[[str, str], str]
+) -> None:
+    def left(release: str) -> list[str]:
+        kinds = (
+            "serviceaccounts,services,deployments,pods,roles,rolebindings,clusterroles,"
+            "clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
+        )
+        selector = f"app.kubernetes.io/instance={release}"
+        return control_plane.kubectl(
+            "get", kinds, "-A", "-l", selector, "-o", "name"
+        ).stdout.split()
+
+    with control_plane.namespace("short-lived") as namespace:
+        install("short-lived", namespace)
+        assert len(left("short-lived")) >= 12
+        helm("uninstall", "short-lived", "--namespace", namespace, "--wait")
+        wait_until(lambda: left("short-lived") == [], timeout=30, what="nothing to be left")
+    control_plane.kubectl("get", *("crd", *KINDS))
+    assert {path.stem.removeprefix("sluice.dev_") for path in CHART.glob("crds/*.yaml")} == {
+        name.split(".")[0] for name in KINDS
+    }

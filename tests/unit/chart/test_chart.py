@@ -1,0 +1,214 @@
+"""What the chart renders, and which values it refuses.
+
+`UPDATE_GOLDEN=1 pytest tests/unit/chart` writes the golden renders again; read their diff.
+"""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sluice.controller.settings import Settings
+from tests.unit.chart.conftest import Helm
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+CHART = ROOT / "deploy/helm/sluice"
+VALUE_SETS = ("default", "namespaced", "full")
+
+
+def render(helm: Helm, value_set: str, *arguments: str) -> list[dict[str, Any]]:
+    answer = helm(
+        *("template", "sluice", CHART, "--namespace", "sluice-system"),
+        *("--values", HERE / f"values/{value_set}.yaml", *arguments),
+    )
+    assert answer.returncode == 0, answer.stderr
+    return [document for document in yaml.safe_load_all(answer.stdout) if document]
+
+
+def values() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
+    return read
+
+
+def found(documents: list[dict[str, Any]], kind: str, name: str = "sluice") -> dict[str, Any]:
+    [one] = [
+        document
+        for document in documents
+        if (document["kind"], document["metadata"]["name"]) == (kind, name)
+    ]
+    return one
+
+
+def environment(documents: list[dict[str, Any]]) -> dict[str, str]:
+    [container] = found(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    from_the_pod = {"metadata.namespace": "sluice-system", "metadata.name": "sluice-0"}
+    return {
+        each["name"]: each["value"]
+        if "value" in each
+        else from_the_pod[each["valueFrom"]["fieldRef"]["fieldPath"]]
+        for each in container["env"]
+    }
+
+
+@pytest.mark.parametrize("value_set", VALUE_SETS)
+def test_the_render_is_the_golden_one(helm: Helm, value_set: str) -> None:
+    documents = render(helm, value_set)
+    golden = HERE / f"golden/{value_set}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(yaml.safe_dump_all(documents, sort_keys=False, width=100))
+    assert documents == list(yaml.safe_load_all(golden.read_text()))
+
+
+@pytest.mark.parametrize("value_set", VALUE_SETS)
+def test_helm_finds_nothing_to_complain_about(helm: Helm, value_set: str) -> None:
+    answer = helm("lint", "--strict", CHART, "--values", HERE / f"values/{value_set}.yaml")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("value_set", "expected"),
+    [
+        (
+            "default",
+            {
+                "prometheus_url": "http://prometheus.monitoring:9090",
+                "watch_namespaces": (),
+                "namespace": "sluice-system",
+                "identity": "sluice-0",
+            }
+            | {
+                name: Settings.model_fields[name].default
+                for name in (
+                    *("interval", "settle", "query_timeout", "concurrency", "listen"),
+                    *("lease_name", "leader_elect", "log_format", "log_level"),
+                )
+            },
+        ),
+        (
+            "full",
+            {
+                "prometheus_url": "https://prometheus.example.com/tenant-a",
+                "watch_namespaces": ("shop",),
+                "interval": 15,
+                "settle": 45.5,
+                "query_timeout": 5,
+                "concurrency": 32,
+                "lease_name": "sluice-blue",
+                "log_format": "console",
+                "log_level": "debug",
+            },
+        ),
+        ("namespaced", {"watch_namespaces": ("shop", "payments"), "leader_elect": False}),
+    ],
+)
+def test_the_controller_reads_the_settings_that_the_values_name(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, value_set: str, expected: dict[str, Any]
+) -> None:
+    given = environment(render(helm, value_set))
+    assert {name.removeprefix("SLUICE_").lower() for name in given} <= set(Settings.model_fields)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert {name: getattr(settings, name) for name in expected} == expected
+
+
+def test_every_value_has_a_comment() -> None:
+    lines = [line.strip() for line in (CHART / "values.yaml").read_text().splitlines()]
+    groups = {name for name, value in values().items() if isinstance(value, dict)}
+    inside_a_default = {"requests", "limits"}
+    uncommented = {
+        line.split(":")[0]
+        for before, line in zip(["", *lines], lines, strict=False)
+        if line and not line.startswith("#") and not before.startswith("#")
+    }
+    assert uncommented <= groups | inside_a_default
+
+
+def test_every_value_is_in_the_schema_and_the_schema_knows_no_others() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(schema["properties"]) == set(values()) | {"global"}
+    for name, value in values().items():
+        properties = schema["properties"][name].get("properties")
+        if properties is not None:
+            assert set(properties) == set(value), name
+
+
+def test_the_pod_meets_the_restricted_pod_security_standard(helm: Helm) -> None:
+    pod = found(render(helm, "default"), "Deployment")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_without_a_cluster_role_the_rights_are_in_the_watched_namespaces_only(helm: Helm) -> None:
+    documents = render(helm, "namespaced")
+    everywhere = found(documents, "ClusterRole")["rules"]
+    assert [rule["apiGroups"] for rule in everywhere] == [["admissionregistration.k8s.io"]]
+    roles = {
+        document["metadata"]["namespace"]: document["rules"]
+        for document in documents
+        if document["kind"] == "Role" and document["metadata"]["name"] == "sluice-controller"
+    }
+    assert set(roles) == {"shop", "payments"}
+    wide = found(render(helm, "default"), "ClusterRole")["rules"]
+    assert roles["shop"] == roles["payments"] == wide[1:]
+
+
+def test_no_right_is_a_wildcard(helm: Helm) -> None:
+    for document in render(helm, "default"):
+        for rule in document.get("rules") or []:
+            assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+
+
+def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> None:
+    answer = helm(
+        *("template", "blue", CHART, "--namespace", "sluice-system"),
+        *("--values", HERE / "values/default.yaml"),
+    )
+    documents = [document for document in yaml.safe_load_all(answer.stdout) if document]
+    names = {document["metadata"]["name"] for document in documents}
+    assert names
+    assert not [name for name in names if not name.startswith("blue-sluice")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("prometheusUrl=", "set prometheusUrl to the URL of your Prometheus"),
+        ("prometheusUrl=prometheus:9090", "/prometheusUrl"),
+        ("replica=2", "'replica' not allowed"),
+        ("replicas=two", "/replicas"),
+        ("interval=0", "/interval"),
+        ("interval=60s", "/interval"),
+        ("log.level=verbose", "/log/level"),
+        ("log.colour=true", "'colour' not allowed"),
+        ("watchNamespaces={Shop}", "/watchNamespaces/0"),
+        ("image.digest=sha256:12", "/image/digest"),
+        ("leaderElection.enabled=false,replicas=2", "/replicas"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(helm: Helm, setting: str, message: str) -> None:
+    answer = helm(
+        *("template", "sluice", CHART, "--values", HERE / "values/default.yaml"),
+        *("--set", setting),
+    )
+    assert answer.returncode != 0
+    assert message in answer.stderr
+
+
+def test_chart_and_package_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert chart["appVersion"] == chart["version"] == project["version"]
