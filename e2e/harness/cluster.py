@@ -90,7 +90,11 @@ class ControlPlane:
         )
 
     def stop_api_server(self, *, grace: float = 0.0) -> None:
-        """Stop the API server: at once, or after `grace` seconds to end by itself."""
+        """Stop the API server: at once, or after `grace` seconds to end by itself.
+
+        It refuses new connections at once, but serves the open ones on while clients watch, for up
+        to a minute.
+        """
         self._owned().stop_api_server(grace=grace)
 
     def start_api_server(self) -> None:
@@ -109,10 +113,11 @@ class ControlPlane:
                 input=yaml.safe_dump(item),
                 check=False,
             )
-            live = json.loads(found.stdout) if found.stdout.strip() else None
-            if live and live["metadata"].get("labels", {}).get(RUN_LABEL) != self.run:
-                name = f"{item['kind']} {item['metadata']['name']}"
-                raise ForeignObjectError(f"{name} was there before this run")
+            answer = json.loads(found.stdout) if found.stdout.strip() else {"items": []}
+            for live in answer.get("items", [answer]):  # one object comes without a list
+                if live["metadata"].get("labels", {}).get(RUN_LABEL) != self.run:
+                    name = f"{live['kind']} {live['metadata']['name']}"
+                    raise ForeignObjectError(f"{name} was there before this run")
 
 
 def _objects(document: str | Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -190,6 +190,9 @@ def prometheus(
 ) -> Iterator[Prometheus]:
     """A Prometheus with back-filled history that scrapes targets.
 
+    It begins to scrape targets, also new ones, about five seconds after it learnt of them: its
+    service discovery collects changes for that long, and there is no flag for it.
+
     Args:
         history: OpenMetrics lines with timestamps, or a file; see `backfill`.
         targets: what to scrape; a pair is job and address.
