@@ -105,7 +105,8 @@ def limit(
     text = f"{_verb(stage)} {_condition(stage.when)}" if stage.when is not None else stage.name
     if when is None:
         return text
-    leave = "thaw" if stages[in_force].admission is Admission.DENY else f"{_name(stage)} ends"
+    denies = stages[in_force].admission is Admission.DENY
+    leave = "thaw" if denies else f"{_name(stages[in_force])} ends"
     if leaves_at is not None:
         return f"{text}, {leave} at {minute(leaves_at)} if it holds"
     if when.remaining_below is not None and remaining >= Decimal(when.remaining_below):
