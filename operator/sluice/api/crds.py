@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from sluice.api import GROUP, VERSION
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.api.schema import RULES, Schema, structural
+from sluice.api.schema import RULES, Schema, structural, without_defaults_in_lists
 from sluice.api.slo import ServiceLevelObjective
 
 CATEGORY = "sluice"
@@ -147,7 +147,9 @@ def crd(resource: Resource) -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [_column(column) for column in resource.columns],
-                    "schema": {"openAPIV3Schema": object_schema(resource)},
+                    "schema": {
+                        "openAPIV3Schema": without_defaults_in_lists(object_schema(resource))
+                    },
                 }
             ],
         },

@@ -78,6 +78,23 @@ def structural(model: type[BaseModel], *, bounded: bool) -> Schema:
     return _Converter(definitions, bounded=bounded).convert(document, (model.__name__,))
 
 
+def without_defaults_in_lists(schema: Schema, *, inside: bool = False) -> Schema:
+    """`schema` without the defaults of fields of list items, which readers fill in by the models.
+
+    `kubectl apply` and Argo CD compare a custom resource's list as a whole: with a default filled
+    in by the API server, it would differ from what was applied for ever.
+    """
+    schema = {key: value for key, value in schema.items() if not (inside and key == "default")}
+    if "properties" in schema:
+        schema["properties"] = {
+            name: without_defaults_in_lists(field, inside=inside)
+            for name, field in schema["properties"].items()
+        }
+    if "items" in schema:
+        schema["items"] = without_defaults_in_lists(schema["items"], inside=True)
+    return schema
+
+
 class _Converter:
     """One conversion: the definitions that `$ref` names, and how strict to be."""
 

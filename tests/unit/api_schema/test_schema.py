@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field, create_model
 
 from sluice.api.base import Duration, Spec, Time, cel, rule
-from sluice.api.schema import SchemaError, structural
+from sluice.api.schema import SchemaError, structural, without_defaults_in_lists
 
 
 class Colour(StrEnum):
@@ -191,6 +191,14 @@ def test_a_model_that_no_crd_can_say_is_refused(
 ) -> None:
     with pytest.raises(SchemaError, match=message):
         schema_of(annotation, **field)
+
+
+def test_defaults_stay_out_of_list_items_because_lists_are_compared_as_a_whole() -> None:
+    whole = schema_of(list[Inner], max_length=2, default=[Inner(colour=Colour.BLUE)])
+    assert whole["items"]["properties"]["colour"]["default"] == "Red"
+    applied = without_defaults_in_lists({"type": "object", "properties": {"it": whole}})
+    assert applied["properties"]["it"]["default"] == [{"colour": "Blue"}]
+    assert "default" not in applied["properties"]["it"]["items"]["properties"]["colour"]
 
 
 def test_a_status_needs_no_bounds() -> None:
