@@ -1,0 +1,221 @@
+"""How much of an error budget is spent: the numbers behind a status and a decision.
+
+For an objective `o`, `T` events seen and `B` bad ones of them, in a window of `W` seconds of which
+the service did not exist yet for the first `n` seconds:
+
+    allowed  = (1 - o) * T * W / (W - n)
+    consumed = B / allowed
+
+In a full window `n` is 0: the budget is a share of the events seen. A new service has the rest of
+its first window still before it; its events are expected at the rate so far, so that 20 bad ones in
+its first hour are not yet a spent budget. Time without data (Prometheus' retention is shorter than
+the window, or it was down) is stood for by the ratio of the covered part, which the formula does
+by leaving it out of both sides.
+Source: the occurrences method of the Google SRE Workbook, "Implementing SLOs"; the part about new
+services is ours.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from math import ceil
+
+from sluice.budget.ledger import Counts
+from sluice.budget.windows import DAY, Bounds
+
+STALE_AFTER = 900.0
+"""Seconds without data after which the numbers are no more those of now."""
+
+_WHOLE = Decimal(100)
+_THREE_DECIMALS = Decimal("0.001")
+_WARNING_BELOW = Decimal(50)
+_CRITICAL_BELOW = Decimal(20)
+_EVENTS_FOR_ALLOWED = 5
+
+
+class Level(StrEnum):
+    """How a known budget stands."""
+
+    OK = "Ok"
+    WARNING = "Warning"
+    CRITICAL = "Critical"
+    PAGE = "Page"
+
+
+class UnknownReason(StrEnum):
+    """Why a budget is unknown; each is a reason of the API."""
+
+    BACKFILLING = "Backfilling"
+    NO_DATA = "NoData"
+    STALE_DATA = "StaleData"
+    TOO_FEW_EVENTS = "TooFewEvents"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What was promised.
+
+    Attributes:
+        target: the share of good events promised, in percent, between 0 and 100.
+        agreement: the share agreed with customers, in percent, below the target.
+        length: nominal length of the window in seconds.
+        min_events: below this many events the budget is unknown; None for enough events that
+            five bad ones are allowed.
+    """
+
+    target: Decimal
+    length: int
+    agreement: Decimal | None = None
+    min_events: int | None = None
+
+    @property
+    def allowance(self) -> Decimal:
+        """The share of events that may be bad, as a fraction."""
+        return 1 - self.target / _WHOLE
+
+    @property
+    def enough_events(self) -> int:
+        """From how many events on the budget is known."""
+        return self.min_events or ceil(_EVENTS_FOR_ALLOWED / self.allowance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was counted, and about which time.
+
+    Attributes:
+        bounds: the window.
+        seen: counts in it.
+        newborn: seconds at its start in which the service did not exist yet.
+        newest: Unix seconds up to which there are data; None without any.
+    """
+
+    bounds: Bounds
+    seen: Counts
+    newborn: float
+    newest: float | None
+
+    @property
+    def grown(self) -> float:
+        """The share of the window in which the service existed: above 0, at most 1."""
+        return min(1.0, max(1e-9, 1 - self.newborn / self.bounds.length))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A known error budget.
+
+    Percentages have three decimals, rounded half up. Times are in seconds.
+
+    Attributes:
+        bounds: the window.
+        newest: Unix seconds up to which there are data.
+        covered: percent of the window with data.
+        sli: percent of good events.
+        consumed: percent of the whole window's budget that is spent.
+        remaining: 100 - consumed; negative if overspent.
+        to_date: percent that remains against the events so far.
+        total: events in the window.
+        bad: those that broke the promise.
+        allowed: events that may break it in the whole window.
+        time_total: the budget as a total outage at average traffic.
+        time_remaining: what remains of that; negative if overspent.
+        time_per_day: a day's share of it.
+        level: how it stands.
+    """
+
+    bounds: Bounds
+    newest: float
+    covered: Decimal
+    sli: Decimal
+    consumed: Decimal
+    remaining: Decimal
+    to_date: Decimal
+    total: int
+    bad: int
+    allowed: int
+    time_total: float
+    time_remaining: float
+    time_per_day: float
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownBudget:
+    """Why there is no number, for programs and for people."""
+
+    reason: UnknownReason
+    message: str
+
+
+def percent(value: Decimal) -> Decimal:
+    """A percentage as it is published: three decimals, rounded half up."""
+    return value.quantize(_THREE_DECIMALS, ROUND_HALF_UP) + 0
+
+
+def measure(objective: Objective, measured: Measured) -> Budget | UnknownBudget:
+    """The budget that the counts leave of the objective, or why there is none to be had."""
+    return _unknown(objective, measured) or _known(objective, measured)
+
+
+def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
+    if measured.newest is None or measured.seen.covered <= 0:
+        return UnknownBudget(
+            UnknownReason.NO_DATA,
+            "the indicator's total selects no series in the whole window: check its metric and "
+            "labels, and that its targets are scraped",
+        )
+    age = measured.bounds.end - measured.newest
+    if age > STALE_AFTER:
+        return UnknownBudget(
+            UnknownReason.STALE_DATA,
+            f"the newest data of the indicator's total are {age / 60:.0f} minutes old: "
+            "check that its targets are scraped",
+        )
+    if measured.seen.total < objective.enough_events:
+        return UnknownBudget(
+            UnknownReason.TOO_FEW_EVENTS,
+            f"{measured.seen.total:.0f} events in the window, {objective.enough_events} are "
+            "needed before a share of them says something (minEvents)",
+        )
+    return None
+
+
+def _known(objective: Objective, measured: Measured) -> Budget:
+    seen, newest = measured.seen, measured.newest
+    assert newest is not None
+    ratio = Decimal(seen.bad) / Decimal(seen.total)
+    grown = Decimal(measured.grown)
+    consumed = percent(_WHOLE * ratio * grown / objective.allowance)
+    remaining = _WHOLE - consumed
+    time_total = float(objective.allowance) * objective.length
+    return Budget(
+        bounds=measured.bounds,
+        newest=newest,
+        covered=percent(min(_WHOLE, _WHOLE * Decimal(seen.covered / measured.bounds.length))),
+        sli=percent(max(Decimal(0), _WHOLE * (1 - ratio))),
+        consumed=consumed,
+        remaining=remaining,
+        to_date=_WHOLE - percent(_WHOLE * ratio / objective.allowance),
+        total=_whole(Decimal(seen.total)),
+        bad=_whole(Decimal(seen.bad)),
+        allowed=int(objective.allowance * Decimal(seen.total) / grown),
+        time_total=time_total,
+        time_remaining=time_total * float(remaining) / 100,
+        time_per_day=float(objective.allowance) * DAY,
+        level=_level(objective, remaining, ratio * grown),
+    )
+
+
+def _level(objective: Objective, remaining: Decimal, spent: Decimal) -> Level:
+    if objective.agreement is not None:
+        agreed = 1 - objective.agreement / _WHOLE
+        if _WHOLE * (1 - spent / agreed) < _CRITICAL_BELOW:
+            return Level.PAGE
+    if remaining < _CRITICAL_BELOW:
+        return Level.CRITICAL
+    return Level.WARNING if remaining < _WARNING_BELOW else Level.OK
+
+
+def _whole(value: Decimal) -> int:
+    return int(value.to_integral_value(ROUND_HALF_UP))

@@ -1,0 +1,131 @@
+"""Reads the answers of Prometheus' HTTP API, and of what may stand before it. Pure.
+
+Source of the protocol: prometheus.io/docs/prometheus/latest/querying/api.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from sluice.api.reasons import Reason
+from sluice.indicators.failure import Failure
+
+_BEGINNING = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer as it came."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One series of an answer: Unix seconds and values, ordered by time; only finite values."""
+
+    labels: Mapping[str, str]
+    times: list[float]
+    values: list[float]
+
+
+Answer = list[Series] | Failure
+
+
+def read_data(raw: Raw, where: str) -> Any:
+    """The answer's `data`, or as a `Failure` what Prometheus or something before it says instead.
+
+    Args:
+        raw: the answer.
+        where: what the source is called in messages.
+    """
+    if raw.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return Failure(
+            Reason.SOURCE_UNAUTHORIZED,
+            f"{where} refused access (HTTP {raw.status}): check its credentials",
+        )
+    if raw.content_type != "application/json":
+        return _not_json(raw, where)
+    try:
+        answer = json.loads(raw.body)
+    except ValueError as error:
+        return _invalid(where, f"JSON that cannot be read ({error})")
+    return _data(answer, raw.status, where)
+
+
+def read_series(data: Any, kind: str, where: str) -> Answer:
+    """The series in the `data` of a query whose result is of type `kind`."""
+    if isinstance(data, Failure):
+        return data
+    found = data.get("resultType") if isinstance(data, dict) else None
+    if found != kind:
+        return _invalid(where, f"resultType {found!r} in place of {kind!r}")
+    try:
+        return [_one_series(item, kind) for item in data["result"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return _invalid(where, f"a {kind} that cannot be read ({type(error).__name__}: {error})")
+
+
+def read_metric_type(data: Any, metric: str, where: str) -> str | Failure | None:
+    """The type of `metric` in the `data` of a metadata request; None if it is not there."""
+    if isinstance(data, Failure):
+        return data
+    try:
+        return next((str(entry["type"]) for entry in data.get(metric, [])), None)
+    except (AttributeError, KeyError, TypeError):
+        return _invalid(where, "metadata that are not those of metrics")
+
+
+def _data(answer: Any, status: int, where: str) -> Any:
+    if not isinstance(answer, dict):
+        return _invalid(where, "JSON that is no object")
+    if answer.get("status") == "error":
+        return _error(str(answer.get("errorType")), str(answer.get("error")), where)
+    if status != HTTPStatus.OK or "data" not in answer:
+        return _invalid(where, f"HTTP {status} without data")
+    return answer["data"]
+
+
+def _error(kind: str, message: str, where: str) -> Failure:
+    """Prometheus' own error; `kind` is one of its error types."""
+    match kind:
+        case "bad_data":
+            return Failure(Reason.INVALID_QUERY, f"{where} refused a query: {message}")
+        case "timeout" | "canceled":
+            return Failure(
+                Reason.SOURCE_TIMEOUT, f"{where} gave a query up: {message}", divisible=True
+            )
+        case _:
+            return Failure(
+                Reason.SOURCE_ERROR,
+                f"{where} failed ({kind}): {message}",
+                divisible="too many samples" in message,
+            )
+
+
+def _not_json(raw: Raw, where: str) -> Failure:
+    text = " ".join(raw.body.decode(errors="replace").split())[:_BEGINNING]
+    if raw.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failure(Reason.SOURCE_ERROR, f"{where} answered HTTP {raw.status}: {text}")
+    return _invalid(
+        where,
+        f"HTTP {raw.status} with {raw.content_type} in place of JSON, beginning {text!r}: "
+        "check that the URL is Prometheus' own and not that of a login page",
+    )
+
+
+def _invalid(where: str, what: str) -> Failure:
+    return Failure(Reason.INVALID_RESPONSE, f"{where} answered {what}")
+
+
+def _one_series(item: dict[str, Any], kind: str) -> Series:
+    pairs = [item["value"]] if kind == "vector" else item.get("values", [])
+    samples = [(float(time), float(value)) for time, value in pairs]
+    finite = [(time, value) for time, value in samples if math.isfinite(value)]
+    labels = {str(label): str(value) for label, value in item["metric"].items()}
+    return Series(labels, [time for time, _ in finite], [value for _, value in finite])

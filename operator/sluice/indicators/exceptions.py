@@ -1,0 +1,160 @@
+"""Reads the movement of counters where some series came, went or were reset.
+
+The plain series are still summed by Prometheus; the samples of the others are fetched and counted
+here. Counters that begin are looked into: whether all they show was counted in the slice depends
+on what is known of their targets.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sluice.budget.ledger import Flags, Floats
+from sluice.indicators import promql
+from sluice.indicators.answers import Series
+from sluice.indicators.failure import Failure
+from sluice.indicators.grid import Grid
+from sluice.indicators.movement import (
+    MEMORY,
+    Known,
+    Labels,
+    Samples,
+    counts_from_zero,
+    movement,
+)
+from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.promql import Fact, Matcher, Selector
+
+# A label with more values is not narrowed on: the query would be longer than what it saves.
+_MOST_VALUES = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exact:
+    """The movement in the slices of a grid, and where there were series at all."""
+
+    moved: Floats
+    known: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class _Birth:
+    """A series that begins in a slice of a grid, at a value above zero."""
+
+    labels: Labels
+    index: int
+    first: float
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was counted of the exceptions so far."""
+
+    moved: Floats
+    known: Flags
+    births: list[_Birth] = field(default_factory=list)
+
+
+class Exceptions:
+    """Reads the exact movement of the counters that `selector` selects.
+
+    Args:
+        source: where.
+        selector: the counters.
+        total: the counters of all events, of the same targets.
+    """
+
+    def __init__(self, source: Prometheus, selector: Selector, total: Selector) -> None:
+        self._source = source
+        self._selector = selector
+        self._total = total
+
+    async def read(self, grid: Grid) -> Exact | Failure:
+        """The movement in every slice of `grid`."""
+        query = promql.exceptions_query(self._selector, grid.width)
+        found = await self._source.range(query, grid.start + grid.width, grid.end, grid.width)
+        if isinstance(found, Failure):
+            return found
+        tally = _Tally(np.zeros(grid.count), np.zeros(grid.count, bool))
+        exceptions = [series for series in found if promql.PART not in series.labels]
+        for series in found:
+            if promql.PART in series.labels:
+                tally.moved[[grid.index(time) for time in series.times]] += series.values
+        if exceptions:
+            problem = await self._count(exceptions, grid, tally)
+            if problem:
+                return problem
+        return Exact(tally.moved, tally.known)
+
+    async def _count(self, exceptions: list[Series], grid: Grid, tally: _Tally) -> Failure | None:
+        selector = self._selector.narrowed(*_narrowing(exceptions))
+        seconds = grid.end - grid.start + int(MEMORY)
+        found = await self._source.samples(str(selector), seconds, grid.end)
+        if isinstance(found, Failure):
+            return found
+        samples = {_identity(series.labels): series for series in found}
+        for exception in exceptions:
+            series = samples.get(_identity(exception.labels))
+            if series is not None:
+                indexes = [grid.index(time) for time in exception.times]
+                _add(tally, series, grid, indexes)
+        return await self._add_beginnings(grid, tally) if tally.births else None
+
+    async def _add_beginnings(self, grid: Grid, tally: _Tally) -> Failure | None:
+        jobs = {birth.labels.get("job", "") for birth in tally.births}
+        instances = {birth.labels.get("instance", "") for birth in tally.births}
+        query = promql.facts_query(self._total, jobs, instances, grid.width)
+        found = await self._source.range(query, grid.start, grid.end, grid.width)
+        if isinstance(found, Failure):
+            return found
+        facts = _facts(found, grid)
+        for birth in tally.births:
+            start = grid.start + birth.index * grid.width
+            around = [*facts.get(birth.index - 1, ()), *facts.get(birth.index, ())]
+            if counts_from_zero(birth.labels, around, start, start + grid.width):
+                tally.moved[birth.index] += birth.first
+        return None
+
+
+def _add(tally: _Tally, series: Series, grid: Grid, indexes: Iterable[int]) -> None:
+    samples = Samples(series.labels, series.times, series.values)
+    for index in indexes:
+        start = grid.start + index * grid.width
+        moved = movement(samples, start, start + grid.width)
+        if moved is None:
+            continue
+        tally.known[index] = True
+        tally.moved[index] += moved.moved
+        if moved.first:
+            tally.births.append(_Birth(_own(series.labels), index, moved.first))
+
+
+def _facts(found: list[Series], grid: Grid) -> dict[int, list[Known]]:
+    """What is known, by the index of the slice at whose end it was so; -1 for the first start."""
+    facts: dict[int, list[Known]] = {}
+    for series in found:
+        fact = Fact(series.labels[promql.PART])
+        labels = {key: value for key, value in _own(series.labels).items() if key != promql.PART}
+        for time, value in zip(series.times, series.values, strict=True):
+            facts.setdefault(grid.index(time), []).append(Known(fact, labels, time, value))
+    return facts
+
+
+def _narrowing(series: list[Series]) -> list[Matcher]:
+    """Matchers that select these series, and as few others as that can be had for."""
+    values: dict[str, set[str]] = {}
+    labels = {label for one in series for label in _own(one.labels)}
+    for label in sorted(labels):
+        values[label] = {one.labels.get(label, "") for one in series}
+    return [
+        promql.one_of(label, known) for label, known in values.items() if len(known) <= _MOST_VALUES
+    ]
+
+
+def _own(labels: Labels) -> dict[str, str]:
+    return {label: value for label, value in labels.items() if label != "__name__"}
+
+
+def _identity(labels: Labels) -> frozenset[tuple[str, str]]:
+    return frozenset(_own(labels).items())

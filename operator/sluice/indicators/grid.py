@@ -1,0 +1,25 @@
+"""The slices that a query is about."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """`count` consecutive slices of `width` seconds, the first one after `start`."""
+
+    start: int
+    width: int
+    count: int
+
+    @property
+    def end(self) -> int:
+        """Where the last slice ends."""
+        return self.start + self.width * self.count
+
+    def part(self, first: int, end: int) -> "Grid":
+        """The slices from index `first` up to `end`, excluded."""
+        return Grid(self.start + self.width * first, self.width, end - first)
+
+    def index(self, time: float) -> int:
+        """The index of the slice that ends at `time`."""
+        return round((time - self.start) / self.width) - 1

@@ -1,0 +1,316 @@
+"""Keeps the counts of one objective up to date, and works out the budget they leave."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from sluice.api.durations import parse_duration
+from sluice.api.reasons import Reason
+from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.budget import (
+    Budget,
+    Measured,
+    Objective,
+    UnknownBudget,
+    UnknownReason,
+    measure,
+)
+from sluice.budget.burnrate import BurnRate, burn_rates
+from sluice.budget.forecast import Forecast, History, forecast
+from sluice.budget.ledger import SLICE, Floats, Ledger, Live, Slices
+from sluice.budget.windows import DAY, HOUR, RollingWindow
+from sluice.indicators.failure import Failure
+from sluice.indicators.grid import Grid
+from sluice.indicators.origin import Origin, find_origin
+from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.promql import Side
+from sluice.indicators.reader import Counted, GridCounts, Reader
+from sluice.indicators.resolve import resolve
+
+SETTLE = 30.0
+"""Seconds after a slice's end at which its samples are taken to be in Prometheus."""
+
+_CHUNK = DAY // SLICE
+_REREAD = 2
+# A gauge goes down half of the time; a pod that restarts all the time does so with a back-off.
+_RESTLESS = 1.5
+_ENOUGH_TO_JUDGE = 12
+
+_Values = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far the meter has read.
+
+    Attributes:
+        at: Unix seconds up to which the counters were read.
+        closed: Unix seconds up to which slices are closed.
+    """
+
+    at: float
+    closed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What the counts come to at a time; `forecast` only of a known budget."""
+
+    at: float
+    budget: Budget | UnknownBudget
+    burn_rates: tuple[BurnRate, ...]
+    forecast: Forecast | None
+
+
+def indicator_key(spec: ServiceLevelObjectiveSpec) -> str:
+    """What the counts depend on: if it changes, measuring starts over with a new `Meter`."""
+    parts = spec.model_dump_json(include={"indicator", "source", "window"}, exclude_none=True)
+    return str(parts)
+
+
+def objective_of(spec: ServiceLevelObjectiveSpec) -> Objective:
+    """What was promised, as the budget sees it."""
+    return Objective(
+        target=Decimal(spec.objective),
+        agreement=None if spec.agreement is None else Decimal(spec.agreement),
+        length=_length(spec),
+        min_events=spec.min_events,
+    )
+
+
+class Meter:
+    """Measures one objective; one reader of it at a time.
+
+    Args:
+        spec: what is measured; of its objective and agreement nothing is kept.
+        source: where.
+        settle: seconds after which a slice is closed.
+        progress: is told the share of the window that is read, while there is history to read.
+    """
+
+    def __init__(
+        self,
+        spec: ServiceLevelObjectiveSpec,
+        source: Prometheus,
+        *,
+        settle: float = SETTLE,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self._indicator = spec.indicator
+        self._source = source
+        self._settle = settle
+        self._progress = progress
+        self._window = RollingWindow(_length(spec))
+        self._ledger = Ledger(self._window.length)
+        self._reader: Reader | None = None
+        self._oldest: int | None = None
+        self._origin: Origin | None = None
+        self._present: Mapping[Side, float] = {}
+        self._boundaries: dict[int, _Values] = {}
+
+    async def advance(self, now: float) -> Reading | Failure:
+        """Read what has happened up to `now`, which never goes back.
+
+        The first time that is the whole window, newest first; then the slices that are due, and
+        the counters as they are. After a failure the next call goes on where this one stopped.
+        """
+        reader = await self._prepared(now)
+        if isinstance(reader, Failure):
+            return reader
+        for step in (self._close, self._backfill, self._look_up_origin, self._tick):
+            problem = await step(reader, now)
+            if problem:
+                return problem
+        closed = self._ledger.closed
+        assert closed is not None
+        return Reading(now, closed)
+
+    def evaluate(self, objective: Objective, now: float) -> Evaluation:
+        """The budget at `now`, from what was read so far."""
+        bounds = self._window.bounds(now)
+        measured = Measured(
+            bounds=bounds,
+            seen=self._ledger.between(bounds.start, now),
+            newborn=self._origin.newborn(bounds.start) if self._origin else 0.0,
+            newest=self._ledger.newest_covered(),
+        )
+        budget = self._backfilling(bounds.start, now) or measure(objective, measured)
+        return Evaluation(
+            at=now,
+            budget=budget,
+            burn_rates=burn_rates(objective, self._ledger.between, now),
+            forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,
+        )
+
+    def _forecast(self, objective: Objective, measured: Measured) -> Forecast:
+        bounds = measured.bounds
+        return forecast(
+            History(
+                objective=objective,
+                measured=measured,
+                hours=self._ledger.by_hour(bounds.start, bounds.end),
+                last_hour=self._ledger.between(bounds.end - HOUR, bounds.end),
+            )
+        )
+
+    def _backfilling(self, start: int, now: float) -> UnknownBudget | None:
+        if self._oldest is not None and self._oldest <= start:
+            return None
+        read = 0.0 if self._oldest is None else (now - self._oldest) / (now - start)
+        return UnknownBudget(
+            UnknownReason.BACKFILLING, f"reading the window's history: {read:.0%} are read"
+        )
+
+    async def _prepared(self, now: float) -> Reader | Failure:
+        if self._reader is None:
+            counted = await resolve(self._indicator, self._source, now)
+            if isinstance(counted, Failure):
+                return counted
+            self._reader = Reader(self._source, counted)
+        return self._reader
+
+    async def _close(self, reader: Reader, now: float) -> Failure | None:
+        """Close the slices that are due, and look at the two before them again."""
+        due = int((now - self._settle) // SLICE) * SLICE
+        closed = self._ledger.closed
+        if closed is None or due - closed > self._window.length:
+            return await self._begin(reader, now, due)
+        before = closed
+        while closed < due:
+            count = min(_CHUNK, (due - closed) // SLICE)
+            problem = await self._put(reader, Grid(closed, SLICE, count))
+            if problem:
+                return problem
+            closed += count * SLICE
+        return await self._look_again(reader, before) if closed > before else None
+
+    async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
+        self._ledger = Ledger(self._window.length)
+        self._oldest = self._origin = None
+        start = max(self._window.bounds(now).start, (due - DAY) // HOUR * HOUR)
+        problem = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
+        if not problem:
+            self._oldest = start
+        return problem
+
+    async def _backfill(self, reader: Reader, now: float) -> Failure | None:
+        """Read the history before what was read, newest first, a day at a time."""
+        start = self._window.bounds(now).start
+        while self._oldest is not None and self._oldest > start:
+            self._progress((now - self._oldest) / (now - start))
+            first = max(start, self._oldest - DAY)
+            grid = Grid(first, SLICE, (self._oldest - first) // SLICE)
+            counts = await reader.read(grid)
+            if isinstance(counts, Failure):
+                return counts
+            self._ledger.put(_slices(grid, counts))
+            self._oldest = first
+        return None
+
+    async def _look_up_origin(self, reader: Reader, now: float) -> Failure | None:
+        """Once there are data: what the time before them was."""
+        if self._origin is not None:
+            return None
+        start = self._window.bounds(now).start
+        first = self._ledger.first_covered(start)
+        if first is None:
+            return None
+        if first <= start + SLICE:
+            self._origin = Origin(first, first)
+            return None
+        found = await find_origin(self._source, reader.counted.total, start, first, now)
+        if isinstance(found, Failure):
+            return found
+        self._origin = found
+        return None
+
+    async def _tick(self, reader: Reader, now: float) -> Failure | None:
+        """Read the counters as they are; what came since the last closed slice is read in full."""
+        closed = self._ledger.closed
+        assert closed is not None
+        grid = Grid(closed, int(now) - closed, 1)
+        if grid.width <= 0:
+            return None
+        counts = await reader.tick(grid)
+        if isinstance(counts, Failure):
+            return counts
+        if any(counts.present[side] > self._present[side] for side in counts.present):
+            counts = await reader.read(grid)
+            if isinstance(counts, Failure):
+                return counts
+        self._ledger.tick(_live(grid, counts, self._ledger.live))
+        return None
+
+    async def _put(self, reader: Reader, grid: Grid) -> Failure | None:
+        """Read slices and write them behind the newest."""
+        counts = await reader.read(grid)
+        if isinstance(counts, Failure):
+            return counts
+        if grid.count >= _ENOUGH_TO_JUDGE and counts.restlessness > _RESTLESS:
+            return _not_a_counter(reader.counted, counts.restlessness)
+        self._write(grid, counts)
+        self._present = counts.present
+        return None
+
+    async def _look_again(self, reader: Reader, before: int) -> Failure | None:
+        """Read the two slices up to `before` again, if late samples have come in.
+
+        Late samples move the counters' values at the boundaries, which are cheap to compare.
+        """
+        grid = Grid(before - _REREAD * SLICE, SLICE, _REREAD)
+        values = await reader.values(grid)
+        if isinstance(values, Failure):
+            return values
+        if all(
+            self._boundaries.get(time) in {None, now} for time, now in _boundaries(grid, values)
+        ):
+            return None
+        counts = await reader.read(grid)
+        if isinstance(counts, Failure):
+            return counts
+        self._write(grid, counts)
+        return None
+
+    def _write(self, grid: Grid, counts: GridCounts) -> None:
+        self._ledger.put(_slices(grid, counts))
+        self._boundaries.update(_boundaries(grid, counts.values))
+        for time in sorted(self._boundaries)[: -_REREAD - 1]:
+            del self._boundaries[time]
+
+
+def _length(spec: ServiceLevelObjectiveSpec) -> int:
+    return int(parse_duration(spec.window.rolling).total_seconds())
+
+
+def _slices(grid: Grid, counts: GridCounts) -> Slices:
+    return Slices(grid.start // SLICE, counts.total, counts.bad, counts.covered)
+
+
+def _boundaries(grid: Grid, values: Mapping[Side, Floats]) -> list[tuple[int, _Values]]:
+    """The counters' values at each slice's end; None for a side without any."""
+    return [
+        (
+            grid.start + (index + 1) * grid.width,
+            tuple(None if np.isnan(row[index]) else float(row[index]) for row in values.values()),
+        )
+        for index in range(max(0, grid.count - _REREAD - 1), grid.count)
+    ]
+
+
+def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:
+    """The live counts, which never go down: what a series that is gone had counted stays."""
+    total, bad = float(counts.total[0]), float(counts.bad[0])
+    if before is not None:
+        total, bad = max(total, before.total), max(bad, before.bad)
+    return Live(float(grid.end), total, bad, bool(counts.covered[0]))
+
+
+def _not_a_counter(counted: Counted, restlessness: float) -> Failure:
+    names = " or ".join(str(selector) for selector in counted.selectors.values())
+    return Failure(
+        Reason.NOT_A_COUNTER,
+        f"{names} goes down {restlessness:.1f} times in ten minutes; events can be counted only by "
+        "a counter, whose value never decreases",
+    )

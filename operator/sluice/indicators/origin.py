@@ -1,0 +1,53 @@
+"""Since when a service has existed, and since when Prometheus has data at all.
+
+The two look alike, a window that begins with nothing, but say opposite things: a service that did
+not exist had no events, while of a time before Prometheus' first data nothing is known.
+"""
+
+from dataclasses import dataclass
+
+from sluice.budget.windows import DAY
+from sluice.indicators.failure import Failure
+from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.promql import Selector
+
+_LOOKS = 100
+_FINEST = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Unix seconds; `data_begins` is `first_sample` if nothing earlier is known of the source."""
+
+    first_sample: int
+    data_begins: float
+
+    def newborn(self, start: float) -> float:
+        """The seconds after `start` in which there were data, but not of the service."""
+        return max(0.0, self.first_sample - max(start, self.data_begins))
+
+
+async def find_origin(
+    source: Prometheus, total: Selector, start: float, first_sample: int, now: float
+) -> Origin | Failure:
+    """Why there is nothing between `start` and `first_sample`.
+
+    Args:
+        source: where.
+        total: the counters of all events.
+        start: where the window begins.
+        first_sample: the first sample of the service in it.
+        now: when this is asked.
+    """
+    before = f"count(last_over_time({total}[{DAY}s] offset {int(now - start)}s))"
+    existed = await source.instant(before, now)
+    if isinstance(existed, Failure):
+        return existed
+    if existed:
+        return Origin(first_sample, first_sample)
+    step = max(_FINEST, (first_sample - start) / _LOOKS)
+    ups = await source.range("count(up)", start, first_sample, step)
+    if isinstance(ups, Failure):
+        return ups
+    times = [time for series in ups for time in series.times]
+    return Origin(first_sample, min(times, default=first_sample))

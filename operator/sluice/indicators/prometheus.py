@@ -1,0 +1,122 @@
+"""A client of Prometheus' HTTP API that raises nothing: every failure is a value.
+
+Queries are sent by POST, so that their length is no matter.
+"""
+
+import asyncio
+
+import aiohttp
+from yarl import URL
+
+from sluice.api.reasons import Reason
+from sluice.indicators.answers import Answer, Raw, read_data, read_metric_type, read_series
+from sluice.indicators.failure import Failure
+
+_CHUNK = 1 << 16
+
+
+class Prometheus:
+    """A source of counts that speaks Prometheus' API: Prometheus, Thanos, Mimir and others.
+
+    Args:
+        name: what the source is called in messages.
+        url: the base URL, with credentials if need be; they are not shown in messages.
+        session: an open HTTP session; it carries further authentication.
+        timeout: seconds for one request, its answer included.
+        max_bytes: a longer answer is refused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        session: aiohttp.ClientSession,
+        *,
+        timeout: float = 30.0,
+        max_bytes: int = 64 << 20,
+    ) -> None:
+        self.name = name
+        self._url = URL(url)
+        self._session = session
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._where = f"source {name!r} ({self._url.with_user(None)})"
+
+    async def instant(self, query: str, at: float) -> Answer:
+        """The vector that `query` gives at `at`."""
+        return await self._query("query", "vector", query=query, time=f"{at:.3f}")
+
+    async def samples(self, selector: str, seconds: int, at: float) -> Answer:
+        """The samples as they were scraped, of the last `seconds` before `at`."""
+        query = f"{selector}[{seconds}s]"
+        return await self._query("query", "matrix", query=query, time=f"{at:.3f}")
+
+    async def range(self, query: str, start: float, end: float, step: float) -> Answer:
+        """What `query` gives at `start` and every `step` seconds after it, up to `end`."""
+        times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
+        return await self._query("query_range", "matrix", query=query, **times)
+
+    async def metric_type(self, metric: str) -> str | Failure | None:
+        """The type that targets state for `metric`, such as `counter`; None if none is known."""
+        raw = await self._call("GET", "metadata", {"metric": metric})
+        data = raw if isinstance(raw, Failure) else read_data(raw, self._where)
+        return read_metric_type(data, metric, self._where)
+
+    async def _query(self, path: str, kind: str, **parameters: str) -> Answer:
+        raw = await self._call("POST", path, parameters)
+        data = raw if isinstance(raw, Failure) else read_data(raw, self._where)
+        return read_series(data, kind, self._where)
+
+    async def _call(self, method: str, path: str, parameters: dict[str, str]) -> Raw | Failure:
+        post = method == "POST"
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._session.request(
+                    method,
+                    self._url / "api/v1" / path,
+                    params=None if post else parameters,
+                    data=parameters if post else None,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                return await self._read(response)
+        except (aiohttp.ClientError, OSError) as error:
+            return self._failure(error)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Raw | Failure:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > self._max_bytes:
+                return Failure(
+                    Reason.SOURCE_ERROR,
+                    f"{self._where} gave an answer of more than {self._max_bytes} bytes: "
+                    "make the selector narrower",
+                    divisible=True,
+                )
+        return Raw(response.status, response.content_type, bytes(body))
+
+    def _failure(self, error: aiohttp.ClientError | OSError) -> Failure:
+        """What the failing of a request means for the reader."""
+        if isinstance(error, TimeoutError):
+            return Failure(
+                Reason.SOURCE_TIMEOUT,
+                f"{self._where} has not answered within {self._timeout:g} s: it may be overloaded",
+                divisible=True,
+            )
+        match error:
+            case aiohttp.InvalidURL():
+                return Failure(Reason.INVALID_SPEC, f"{self._where}: this is no usable URL")
+            case aiohttp.ClientConnectorDNSError():
+                problem = f"its host name is not known ({error.os_error.strerror})"
+            case aiohttp.ClientConnectorCertificateError():
+                problem = f"its certificate is not trusted ({error.certificate_error})"
+            case aiohttp.ClientConnectorError():
+                problem = f"no connection ({error.os_error.strerror or error.os_error})"
+            case _:
+                problem = f"the connection broke ({str(error) or type(error).__name__})"
+        return Failure(
+            Reason.SOURCE_UNREACHABLE,
+            f"{self._where} cannot be reached: {problem}; check its URL, and that it runs",
+        )

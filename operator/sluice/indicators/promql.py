@@ -1,0 +1,233 @@
+"""PromQL: reads the selectors of an indicator and writes the queries that count with them.
+
+The movement of a counter from one boundary to the next is its value at the second less its value
+at the first. Summed over consecutive slices that telescopes: whatever the scrape phase, nothing is
+counted twice or lost, which `increase` cannot promise as it extrapolates. It holds for series that
+are there at both boundaries and were not reset; `MovementQuery` counts on the side whether there
+are others, and these few are then looked at sample by sample (`movement`).
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import promql_parser
+
+from sluice.api.reasons import Reason
+from sluice.indicators.failure import Failure
+
+SIDE = "sluice_side"
+PART = "sluice_part"
+RESETS_UNIT = 1e9
+# How far back the value at a boundary may lie: Prometheus' default lookback.
+LOOKBACK = 300
+
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
+
+
+class Side(StrEnum):
+    """What the events of a selector are."""
+
+    TOTAL = "total"
+    BAD = "bad"
+    GOOD = "good"
+
+
+class Part(StrEnum):
+    """What a member of a query's answer says of one side."""
+
+    MOVED = "moved"  # the movement of the plain series: at both boundaries, not decreased
+    MATCHED = "matched"  # how many these are
+    SEEN = "seen"  # how many have samples in or just before the slice; resets times RESETS_UNIT
+    PRESENT = "present"  # how many have a value at the slice's end
+    VALUE = "value"  # the sum of these values
+
+
+class Fact(StrEnum):
+    """What is asked about the targets of new series."""
+
+    UP = "up"
+    STARTED = "started"
+    EXPOSED = "exposed"
+    SIBLING = "sibling"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A label matcher; `operator` is as PromQL writes it."""
+
+    label: str
+    operator: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.label}{self.operator}{quote(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A vector selector of one metric."""
+
+    metric: str
+    matchers: tuple[Matcher, ...] = ()
+
+    def __str__(self) -> str:
+        matchers = ",".join(map(str, self.matchers))
+        return f"{self.metric}{{{matchers}}}" if matchers else self.metric
+
+    def narrowed(self, *matchers: Matcher) -> "Selector":
+        """The selector with further matchers."""
+        return replace(self, matchers=(*self.matchers, *matchers))
+
+
+def quote(text: str) -> str:
+    """`text` as a PromQL string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def one_of(label: str, values: set[str]) -> Matcher:
+    """A matcher of exactly these values of a label."""
+    return Matcher(label, "=~", "|".join(re.escape(value) for value in sorted(values)))
+
+
+def parse_selector(text: str, where: str) -> Selector | Failure:
+    """The selector that `text` is.
+
+    Args:
+        text: what the user wrote.
+        where: the field it stands in, for the message.
+
+    Returns:
+        The selector, or why it is none: no PromQL, more than a selector, or not of one metric.
+    """
+    try:
+        expression = promql_parser.parse(text)
+    except ValueError as error:
+        return _invalid(where, text, f"{error}")
+    if not isinstance(expression, promql_parser.VectorSelector):
+        return _invalid(
+            where, text, "a vector selector alone is needed, without functions, operators or ranges"
+        )
+    if expression.offset is not None or expression.at is not None:
+        return _invalid(where, text, "offset and @ cannot be used: leave them out")
+    if expression.matchers.or_matchers:
+        return _invalid(where, text, "'or' between matchers is no PromQL: use =~ with alternatives")
+    return _selector(expression, text, where)
+
+
+def _selector(expression: Any, text: str, where: str) -> Selector | Failure:
+    matchers = [
+        Matcher(matcher.name, _OPERATORS[str(matcher.op).rpartition(".")[2]], matcher.value)
+        for matcher in expression.matchers.matchers
+    ]
+    named = [m for m in matchers if m.label == "__name__" and m.operator == "="]
+    metric = expression.name or (named[0].value if named else "")
+    if not _METRIC.fullmatch(metric):
+        return _invalid(where, text, "name one metric, as in http_requests_total{...}")
+    others = tuple(matcher for matcher in matchers if matcher not in named[:1])
+    for matcher in others:
+        if not _LABEL.fullmatch(matcher.label) or matcher.label == "__name__":
+            return _invalid(where, text, f"{matcher.label!r} cannot be matched on here")
+    return Selector(metric, others)
+
+
+def _invalid(where: str, text: str, problem: str) -> Failure:
+    return Failure(Reason.INVALID_QUERY, f"{where}: {text!r}: {problem}")
+
+
+def labelled(expression: str, **labels: str) -> str:
+    """`expression` with labels set on every series of it."""
+    for label, value in labels.items():
+        expression = f'label_replace({expression},"{label}",{quote(value)},"","")'
+    return expression
+
+
+def union(*members: str) -> str:
+    """All series of the expressions, which must differ in a label."""
+    return " or ".join(members)
+
+
+def movement_query(selectors: dict[Side, Selector], width: int) -> str:
+    """For each side: the movement over the last `width` seconds, and whether that is all of it.
+
+    It is so if `SEEN` equals `MATCHED`: every series with samples since the first boundary's value
+    was there at both, and none was reset. One series an answer, labelled with side and part.
+    """
+    return union(
+        *(
+            labelled(expression, **{SIDE: side, PART: part})
+            for side, selector in selectors.items()
+            for part, expression in {
+                Part.MOVED: f"sum({_plain(selector, width)})",
+                Part.MATCHED: f"count({_plain(selector, width)})",
+                Part.SEEN: f"sum(1+{RESETS_UNIT:g}*{_resets(selector, width)})",
+                Part.PRESENT: f"count({selector})",
+                Part.VALUE: f"sum({selector}<Inf)",
+            }.items()
+        )
+    )
+
+
+def tick_query(selectors: dict[Side, Selector], width: int) -> str:
+    """For each side: the movement of the plain series since `width` seconds ago; a cheap read."""
+    return union(
+        *(
+            labelled(expression, **{SIDE: side, PART: part})
+            for side, selector in selectors.items()
+            for part, expression in {
+                Part.MOVED: f"sum({_plain(selector, width)})",
+                Part.PRESENT: f"count({selector})",
+            }.items()
+        )
+    )
+
+
+def value_query(selectors: dict[Side, Selector]) -> str:
+    """For each side: the sum of the counters' values."""
+    return union(
+        *(
+            labelled(f"sum({selector}<Inf)", **{SIDE: side, PART: Part.VALUE})
+            for side, selector in selectors.items()
+        )
+    )
+
+
+def exceptions_query(selector: Selector, width: int) -> str:
+    """The series that `MOVED` misses or misjudges, and the movement of the others (by `PART`)."""
+    resets, plain = _resets(selector, width), _plain(selector, width)
+    rest = f"sum(({plain}) unless ({resets}>0))"
+    return union(
+        labelled(rest, **{PART: Part.MOVED}), f"({resets}>0)", f"({resets} unless ({plain}))"
+    )
+
+
+def facts_query(total: Selector, jobs: set[str], instances: set[str], width: int) -> str:
+    """What is known of the targets with these labels, labelled with `PART`."""
+    targets = (one_of("job", jobs), one_of("instance", instances))
+    started = Selector("process_start_time_seconds", targets)
+    exposed = Selector("scrape_samples_scraped", targets)
+    return union(
+        labelled(str(Selector("up", targets)), **{PART: Fact.UP}),
+        labelled(f"last_over_time({started}[{width}s])", **{PART: Fact.STARTED}),
+        labelled(f"max_over_time({exposed}[{width}s])", **{PART: Fact.EXPOSED}),
+        labelled(f"count by(job,instance)({total.narrowed(*targets)})", **{PART: Fact.SIBLING}),
+    )
+
+
+def boundaries_query(buckets: Selector) -> str:
+    """The bucket boundaries of a histogram, one series each."""
+    return f"count by(le)({buckets})"
+
+
+def _plain(selector: Selector, width: int) -> str:
+    """Each series' movement; without those that are NaN or infinite, or have decreased."""
+    return f"(({selector}-{selector} offset {width}s)>=0)<Inf"
+
+
+def _resets(selector: Selector, width: int) -> str:
+    """Each series' resets since the first boundary's value, which may lie before the boundary."""
+    return f"resets({selector}[{width + LOOKBACK}s])"

@@ -1,0 +1,135 @@
+"""From a declared indicator to the counters that are read, checked against the source."""
+
+from sluice.api.durations import parse_duration
+from sluice.api.reasons import Reason
+from sluice.api.slo import Indicator, LatencyIndicator, RatioIndicator
+from sluice.indicators import promql
+from sluice.indicators.answers import Series
+from sluice.indicators.failure import Failure
+from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
+from sluice.indicators.reader import Counted
+
+_NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
+_LOOK_BACK = 86_400
+_LOOKS = 96
+
+
+async def resolve(indicator: Indicator, source: Prometheus, now: float) -> Counted | Failure:
+    """The counters that `indicator` means.
+
+    Returns:
+        The counters; or a failure: `InvalidQuery` for what is no selector, `NotACounter` for a
+        metric that says it is a gauge, `BucketNotFound` for a threshold that is no bucket boundary,
+        `NoData` for a histogram that had no series for a day, or one of the source's.
+    """
+    if indicator.ratio is not None:
+        counted = _ratio(indicator.ratio)
+    elif indicator.latency is not None:
+        counted = await _latency(indicator.latency, source, now)
+    else:
+        counted = Failure(Reason.INVALID_SPEC, "spec.indicator: set ratio or latency")
+    if isinstance(counted, Failure):
+        return counted
+    for selector in counted.selectors.values():
+        problem = await _check_type(selector.metric, source)
+        if problem:
+            return problem
+    return counted
+
+
+def _ratio(ratio: RatioIndicator) -> Counted | Failure:
+    other, side = (ratio.bad, Side.BAD) if ratio.bad is not None else (ratio.good, Side.GOOD)
+    if other is None:
+        return Failure(Reason.INVALID_SPEC, "spec.indicator.ratio: set bad or good")
+    total = parse_selector(ratio.total.metric, "spec.indicator.ratio.total.metric")
+    if isinstance(total, Failure):
+        return total
+    others = parse_selector(other.metric, f"spec.indicator.ratio.{side}.metric")
+    return others if isinstance(others, Failure) else Counted(total, others, side)
+
+
+async def _latency(latency: LatencyIndicator, source: Prometheus, now: float) -> Counted | Failure:
+    where = "spec.indicator.latency.selector"
+    matchers = f"{{{latency.selector}}}"
+    total = parse_selector(f"{latency.metric}_count{matchers}", where)
+    if isinstance(total, Failure):
+        return total
+    buckets = Selector(f"{latency.metric}_bucket", total.matchers)
+    if any(matcher.label == "le" for matcher in buckets.matchers):
+        return Failure(Reason.INVALID_QUERY, f"{where}: leave le out: threshold chooses the bucket")
+    boundary = await _boundary(latency, buckets, source, now)
+    if isinstance(boundary, Failure):
+        return boundary
+    return Counted(total, buckets.narrowed(boundary), Side.GOOD, always=True)
+
+
+async def _boundary(
+    latency: LatencyIndicator, buckets: Selector, source: Prometheus, now: float
+) -> Matcher | Failure:
+    """A matcher of the bucket up to the threshold, however its exporters write the number."""
+    found = await _boundaries(buckets, source, now)
+    if isinstance(found, Failure):
+        return found
+    if not found:
+        return Failure(
+            Reason.NO_DATA,
+            f"spec.indicator.latency: {buckets} selected no series for a day: check the metric's "
+            "name (without _bucket) and the selector, and that it is a classic histogram",
+        )
+    threshold = parse_duration(latency.threshold).total_seconds()
+    same = {text for text, bound in found.items() if bound == threshold}
+    if same:
+        return promql.one_of("le", same)
+    near = [
+        max((bound for bound in found.values() if bound < threshold), default=None),
+        min((bound for bound in found.values() if bound > threshold), default=None),
+    ]
+    nearest = " and ".join(f"{bound:g}" for bound in near if bound is not None)
+    return Failure(
+        Reason.BUCKET_NOT_FOUND,
+        f"spec.indicator.latency.threshold: {latency.threshold} ({threshold:g} s) is no bucket "
+        f"boundary of {buckets.metric}; the nearest are {nearest} s",
+    )
+
+
+async def _boundaries(
+    buckets: Selector, source: Prometheus, now: float
+) -> dict[str, float] | Failure:
+    """The values of `le`, as text and in seconds: those of now, or if none, of the last day."""
+    query = promql.boundaries_query(buckets)
+    found = await source.instant(query, now)
+    if not found:
+        step = _LOOK_BACK / _LOOKS
+        found = await source.range(query, now - _LOOK_BACK, now, step)
+    return found if isinstance(found, Failure) else _numbers(found)
+
+
+def _numbers(found: list[Series]) -> dict[str, float]:
+    bounds: dict[str, float] = {}
+    for series in found:
+        text = series.labels.get("le", "")
+        try:
+            bounds[text] = float(text)
+        except ValueError:
+            continue
+    return bounds
+
+
+async def _check_type(metric: str, source: Prometheus) -> Failure | None:
+    """A failure if targets say that `metric` is no counter.
+
+    Remote backends know no types, and OpenMetrics states them without the suffix.
+    """
+    for name in dict.fromkeys([metric, metric.removesuffix("_total")]):
+        kind = await source.metric_type(name)
+        if isinstance(kind, Failure) or kind is None:
+            continue
+        if kind in _NO_COUNTERS:
+            return Failure(
+                Reason.NOT_A_COUNTER,
+                f"{metric} is a {kind}, and events can be counted only by a counter, whose value "
+                "never decreases",
+            )
+        return None
+    return None
