@@ -24,9 +24,15 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-lock: setup ## Bring requirements.lock up to date with pyproject.toml
+lock: setup ## Bring the lock files up to date with pyproject.toml
 	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 	  --group dev pyproject.toml --output-file requirements.lock
+	# The image runs the very versions that were tested.
+	uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+	  --constraint requirements.lock pyproject.toml --output-file requirements-runtime.lock
+
+crds: setup ## Write the CRDs and their reference from the models
+	sluice crds --output-dir crds --output-dir deploy/helm/sluice/crds --docs-dir docs/reference
 
 lint: setup ## Formatting, lint, types, import layers
 	ruff format --check .
@@ -39,4 +45,4 @@ format: setup ## Format and fix what can be fixed
 	ruff format .
 	ruff check --fix .
 
-.PHONY: help setup lock lint format
+.PHONY: help setup lock crds lint format
