@@ -8,12 +8,11 @@ import time
 from contextlib import ExitStack
 
 from e2e.harness.controlplane import control_plane
-from e2e.harness.errors import NoControlPlane
-from e2e.harness.gotools import ALL, NoGoError, built
+from e2e.harness.gotools import ALL, built
 from e2e.harness.history import History, simulate
 from e2e.harness.programs import kubectl
 from e2e.harness.progress import say
-from e2e.harness.prometheus_programs import NoPrometheus, prometheus_programs
+from e2e.harness.prometheus_programs import prometheus_programs
 from e2e.harness.prometheus_server import ScrapeTarget, prometheus
 from e2e.harness.shop import shop
 from e2e.harness.traffic import events
@@ -36,7 +35,7 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         return _build() if options.command == "build" else _up(options.days)
-    except (NoControlPlane, NoPrometheus, NoGoError, RuntimeError) as error:
+    except RuntimeError as error:  # those say what is missing or which program failed
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:

@@ -18,7 +18,9 @@ class Api:
     certificate: Path
     key: Path
 
-    def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    def request(
+        self, method: str, path: str, body: object = None, *, timeout: float = 30.0
+    ) -> tuple[int, Any]:
         """Send one request; a server that cannot be reached is status 0.
 
         Returns:
@@ -28,7 +30,7 @@ class Api:
         context.load_cert_chain(self.certificate, self.key)
         address = urlsplit(self.server)
         connection = http.client.HTTPSConnection(
-            address.hostname or "", address.port, timeout=10, context=context
+            address.hostname or "", address.port, timeout=timeout, context=context
         )
         try:
             connection.request(
@@ -48,4 +50,4 @@ class Api:
 
     def ready(self) -> bool:
         """Whether the server says it is ready."""
-        return self.request("GET", "/readyz")[0] == http.client.OK
+        return self.request("GET", "/readyz", timeout=1.0)[0] == http.client.OK

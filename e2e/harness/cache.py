@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,11 @@ def locked(directory: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def staging(directory: Path) -> Iterator[Path]:
-    """A temporary directory on the same file system, so that a rename out of it is atomic."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """A temporary directory on the same file system, so that a rename out of it is atomic.
+
+    The caller holds the lock of the cache directory.
+    """
+    for stale in directory.glob(".new-*"):  # of a process that was killed
+        shutil.rmtree(stale, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".new-") as name:
         yield Path(name)

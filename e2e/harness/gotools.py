@@ -69,7 +69,7 @@ CONTROLPLANE = GoTool(
     name="controlplane",
     module="kubernetes",
     package=".",
-    usual="6-10 minutes the first time on two cores",
+    usual="5-8 minutes the first time, on two cores",
     versioned_by="k8s.io/kubernetes",
     variables=_KUBERNETES_VARIABLES,
 )
@@ -77,13 +77,13 @@ KWOK = GoTool(
     name="kwok",
     module="kwok",
     package="sigs.k8s.io/kwok/cmd/kwok",
-    usual="1-2 minutes the first time",
+    usual="half a minute after the control plane",
 )
 HELM = GoTool(
     name="helm",
     module="helm",
     package="helm.sh/helm/v4/cmd/helm",
-    usual="3 minutes the first time",
+    usual="2-3 minutes the first time",
     versioned_by="helm.sh/helm/v4",
     variables=("helm.sh/helm/v4/internal/version.version={version}",),
 )

@@ -1,15 +1,11 @@
 """A real Prometheus for as long as a `with` block runs."""
 
 import http.client
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import yaml
 
@@ -18,6 +14,7 @@ from e2e.harness.polling import wait_until
 from e2e.harness.ports import LOOPBACK, free_port
 from e2e.harness.processes import Daemon, DaemonFailedError, Scope, scope
 from e2e.harness.prometheus_programs import PrometheusPrograms, prometheus_programs
+from e2e.harness.promql import Client, Sample
 
 _READY_SECONDS = 60.0
 _ATTEMPTS = 3
@@ -36,15 +33,6 @@ class ScrapeTarget:
     job: str
     address: str
     instance: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One series of an instant query's answer."""
-
-    labels: dict[str, str]
-    time: float
-    value: float
 
 
 class Prometheus:
@@ -75,16 +63,17 @@ class Prometheus:
         """Its log file."""
         return self._scope.logs / "prometheus.log"
 
-    def configure(self, targets: Iterable[ScrapeTarget], rules: str = "") -> None:
+    def configure(self, targets: Iterable[ScrapeTarget | tuple[str, str]], rules: str = "") -> None:
         """Write its configuration, which counts from the next start or `reload`.
 
         Args:
-            targets: what to scrape.
+            targets: what to scrape; a pair is job and address.
             rules: a rule file's text.
         """
         (self._scope.directory / "rules.yaml").write_text(rules or "groups: []\n")
         jobs: dict[str, list[dict[str, Any]]] = {}
-        for target in targets:
+        for item in targets:
+            target = item if isinstance(item, ScrapeTarget) else ScrapeTarget(*item)
             labels = {"instance": target.instance or target.address}
             group = {"targets": [target.address], "labels": labels}
             jobs.setdefault(target.job, []).append(group)
@@ -118,30 +107,29 @@ class Prometheus:
         if self._daemon is not None:
             self._daemon.stop(grace)
 
-    def reload(self, targets: Iterable[ScrapeTarget] | None = None, rules: str = "") -> None:
+    def reload(
+        self, targets: Iterable[ScrapeTarget | tuple[str, str]] | None = None, rules: str = ""
+    ) -> None:
         """Make it read its configuration again, after `configure` when targets are given."""
         if targets is not None:
             self.configure(targets, rules)
-        self._open("/-/reload", method="POST")
+        self._client.open("/-/reload", method="POST")
 
     def api(self, path: str, **parameters: str | float) -> Any:
         """Call its API, for example `api("query", query="up")`, and return the answer's data."""
-        return json.loads(self._open(f"/api/v1/{path}?{urlencode(parameters)}"))["data"]
+        return self._client.api(path, **parameters)
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
         """Evaluate an expression that gives an instant vector."""
-        when = {} if at is None else {"time": at}
-        return [
-            Sample(item["metric"], item["value"][0], float(item["value"][1]))
-            for item in self.api("query", query=expression, **when)["result"]
-        ]
+        return self._client.query(expression, at)
 
     def value(self, expression: str, at: float | None = None) -> float | None:
         """The value of an expression that gives one series; None when it gives none."""
-        samples = self.query(expression, at)
-        if len(samples) > 1:
-            raise ValueError(f"{expression} gives {len(samples)} series")
-        return samples[0].value if samples else None
+        return self._client.value(expression, at)
+
+    @property
+    def _client(self) -> Client:
+        return Client(self.url)
 
     @property
     def _config(self) -> Path:
@@ -161,21 +149,12 @@ class Prometheus:
 
     def _ready(self) -> bool:
         try:
-            self._open("/-/ready")
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
+            self._client.open("/-/ready")
+            flags = self.api("status/flags")
+        except (OSError, ValueError, http.client.HTTPException):
             return False
-        return True
-
-    def _open(self, path: str, *, method: str = "GET") -> bytes:
-        request = urllib.request.Request(self.url + path, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                content: bytes = answer.read()
-                return content
-        except urllib.error.HTTPError as error:
-            if error.code < 500:  # ours to mend: show what Prometheus says
-                raise ValueError(f"{path}: {error.read().decode(errors='replace')}") from error
-            raise
+        # Another one may have been quicker to take the port, and it answers as well.
+        return bool(flags["storage.tsdb.path"] == str(self.data))
 
 
 @contextmanager
@@ -210,8 +189,6 @@ def prometheus(
         server = Prometheus(running, programs, flags, interval)
         if history is not None:
             backfill(programs.promtool, history, server.data, running.directory)
-        server.configure(
-            [t if isinstance(t, ScrapeTarget) else ScrapeTarget(*t) for t in targets], rules
-        )
+        server.configure(targets, rules)
         server.start()
         yield server

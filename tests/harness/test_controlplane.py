@@ -1,5 +1,6 @@
 """The control plane is a real one: rollouts, RBAC, admission policies, outages."""
 
+import socket
 import ssl
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from e2e.harness import ControlPlane, KubectlError, control_plane, wait_until
+from e2e.harness import ControlPlane, KubectlError, control_plane, helm, local, wait_until
+from e2e.harness.ports import free_port
 
 pytestmark = pytest.mark.controlplane
 
@@ -308,6 +310,44 @@ def test_a_directory_of_programs_is_enough(
         small.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
         commands = processes_naming(str(small.directory))
         assert any("--max-requests-inflight=77" in command for command in commands)
+
+
+def test_a_port_that_is_taken_meanwhile_is_no_failure(
+    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if plane.provider != "built":
+        pytest.skip("needs a control plane of our own")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = iter([taken.getsockname()[1]])
+        monkeypatch.setattr(local, "free_port", lambda: next(ports, None) or free_port())
+        with control_plane() as other:
+            assert not other.server.endswith(str(taken.getsockname()[1]))
+            other.kubectl("get", "nodes")
+
+
+def test_helm_installs(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: hello\nversion: 1.0.0\n")
+    (tmp_path / "templates" / "config.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\n"
+    )
+
+    def run(*args: str) -> str:
+        command = [
+            str(helm()),
+            f"--kubeconfig={plane.kubeconfig}",
+            f"--namespace={namespace}",
+            *args,
+        ]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert "v4." in run("version")
+    run("install", "greeting", str(tmp_path))
+    plane.kubectl("-n", namespace, "get", "configmap", "greeting")
+    run("uninstall", "greeting")
+    assert plane.kubectl("-n", namespace, "get", "cm", "greeting", check=False).returncode != 0
 
 
 def test_it_starts_in_seconds(plane: ControlPlane) -> None:
