@@ -57,7 +57,7 @@ def install(control_plane: ControlPlane, helm: Helm) -> Callable[[str, str], str
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def restricted(control_plane: ControlPlane) -> Iterator[str]:
     """A namespace that admits pods of the `restricted` standard only."""
     with control_plane.namespace("sluice-chart") as name:
@@ -66,11 +66,14 @@ def restricted(control_plane: ControlPlane) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installed(
     helm: Helm, install: Callable[[str, str], str], restricted: str
 ) -> Iterator[tuple[str, str]]:
-    """The release's namespace, and the notes that Helm showed."""
+    """The release's namespace, and the notes that Helm showed.
+
+    Gone before other modules begin: its admission policy has a say in every GateOverride.
+    """
     notes = install(RELEASE, restricted)
     try:
         yield restricted, notes

@@ -44,7 +44,7 @@ AT_HOME = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def team(control_plane: ControlPlane, installed: tuple[str, str]) -> Iterator[str]:
     del installed
     with control_plane.namespace("team") as name:
@@ -137,7 +137,7 @@ class Overrides:
         return answer.returncode == 0, answer.stderr
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def overrides(control_plane: ControlPlane, team: str) -> Overrides:
     bind(control_plane, team, "sluice-overrider", "alice")
     found = Overrides(control_plane, team)
