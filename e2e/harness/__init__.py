@@ -11,8 +11,7 @@ from e2e.harness.programs import helm, kubectl
 from e2e.harness.prometheus_programs import NoPrometheus, prometheus_programs
 from e2e.harness.prometheus_server import Prometheus, ScrapeTarget, prometheus
 from e2e.harness.promql import Sample
-from e2e.harness.service import Shop
-from e2e.harness.shop import shop
+from e2e.harness.shop import Shop, shop
 from e2e.harness.traffic import BOUNDS, Counts, events
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from e2e.harness import Shop, events, shop
-from e2e.harness.service import Load
+from e2e.harness.shop import Load
 
 
 @dataclass

@@ -1,10 +1,5 @@
-"""A simulated shop whose traffic, errors and latency can be turned while Prometheus scrapes it.
+"""Serve a simulated service: its metrics, and requests that steer it."""
 
-`python -m e2e.harness.shop --port 8000` runs one by itself; it is then steered by requests such as
-`curl -d 'error_ratio=0.5' localhost:8000/set` and `curl -d 'bad=100' localhost:8000/inject`.
-"""
-
-import argparse
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
 from e2e.harness.ports import LOOPBACK
-from e2e.harness.service import Load, Shop
+from e2e.harness.shop.service import Load, Shop
 from e2e.harness.traffic import NOTHING, Counts
 
 
@@ -87,23 +82,3 @@ def _steer(running: Shop, path: str, form: dict[str, str]) -> None:
         running.restart()
     else:
         raise ValueError(f"no such path: {path}; there are /set, /inject and /restart")
-
-
-def main() -> None:
-    """Run a shop until Ctrl-C."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="default: any free port")
-    for name in ("rate", "error_ratio", "slow_ratio"):
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=float, default=getattr(Load(), name))
-    options = vars(parser.parse_args())
-    with shop(**options) as running:
-        print(f"http://{running.address}/metrics", flush=True)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
-
-
-if __name__ == "__main__":
-    main()
