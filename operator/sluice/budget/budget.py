@@ -96,6 +96,11 @@ class Measured:
     newest: float | None
 
     @property
+    def covered(self) -> Decimal:
+        """Percent of the window with data."""
+        return percent(min(_WHOLE, _WHOLE * Decimal(self.seen.covered / self.bounds.length)))
+
+    @property
     def grown(self) -> float:
         """The share of the window in which the service existed: above 0, at most 1."""
         return min(1.0, max(1e-9, 1 - self.newborn / self.bounds.length))
@@ -192,7 +197,7 @@ def _known(objective: Objective, measured: Measured) -> Budget:
     return Budget(
         bounds=measured.bounds,
         newest=newest,
-        covered=percent(min(_WHOLE, _WHOLE * Decimal(seen.covered / measured.bounds.length))),
+        covered=measured.covered,
         sli=percent(max(Decimal(0), _WHOLE * (1 - ratio))),
         consumed=consumed,
         remaining=remaining,

@@ -56,9 +56,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What the counts come to at a time; `forecast` only of a known budget."""
+    """What was measured and what it comes to; `forecast` only of a known budget."""
 
-    at: float
+    measured: Measured
     budget: Budget | UnknownBudget
     burn_rates: tuple[BurnRate, ...]
     forecast: Forecast | None
@@ -138,7 +138,7 @@ class Meter:
         )
         budget = self._backfilling(bounds.start, now) or measure(objective, measured)
         return Evaluation(
-            at=now,
+            measured=measured,
             budget=budget,
             burn_rates=burn_rates(objective, self._ledger.between, now),
             forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,

@@ -1,0 +1,243 @@
+"""The status of a `ServiceLevelObjective`, from what was measured. Pure.
+
+A budget that is spent or unknown is no failed resource: `Ready` says only whether the objective can
+be measured. `BudgetKnown` turns False as soon as the newest data are older than `FRESH`; the
+numbers stay, with the time that they are of, until `GRACE`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from sluice.api.conditions import Claim, ConditionType, merge
+from sluice.api.durations import format_duration
+from sluice.api.reasons import Reason
+from sluice.api.slo import (
+    BurnRate,
+    ErrorBudgetStatus,
+    EventCounts,
+    Forecast,
+    Level,
+    ServiceLevelObjective,
+    ServiceLevelObjectiveStatus,
+    TimeBudget,
+    WindowStatus,
+)
+from sluice.budget.budget import STALE_AFTER, Budget, UnknownBudget
+from sluice.budget.ledger import SLICE
+from sluice.indicators.failure import Failure
+from sluice.indicators.meter import Evaluation
+
+FRESH = timedelta(minutes=5)
+"""Data older than this say nothing of now: the budget is not known."""
+GRACE = timedelta(seconds=STALE_AFTER)
+"""Numbers older than this are not shown any more."""
+
+_NOTICEABLE = Decimal("0.1")
+_WHOLE_WINDOW = Decimal(99)
+_LOW = Decimal(20)
+_TWO_DECIMALS = Decimal("0.01")
+
+Outcome = Evaluation | Failure
+"""What came of measuring: numbers, or why there are none."""
+
+
+def status_of(
+    slo: ServiceLevelObjective, outcome: Outcome, now: datetime
+) -> ServiceLevelObjectiveStatus:
+    """The status of `slo` after `outcome`.
+
+    Args:
+        slo: the objective; its status so far gives the conditions' times, and the numbers that
+            stay while a source is away.
+        outcome: what came of measuring it.
+        now: the present time, with a zone.
+    """
+    if isinstance(outcome, Failure):
+        status, claims = _after_failure(slo, outcome, now)
+    elif isinstance(outcome.budget, UnknownBudget):
+        status, claims = _unknown(outcome, outcome.budget)
+    else:
+        status, claims = _known(outcome, outcome.budget, now)
+    generation = slo.metadata.generation
+    conditions = merge(slo.status.conditions, claims, generation=generation, now=now)
+    return status.model_copy(update={"observed_generation": generation, "conditions": conditions})
+
+
+def noticeable(before: ServiceLevelObjectiveStatus, after: ServiceLevelObjectiveStatus) -> bool:
+    """Whether `after` is worth a write: a level, a condition, 0.1 points of budget, or a slice."""
+    if _outline(before) != _outline(after):
+        return True
+    if before.error_budget is not None and after.error_budget is not None:
+        moved = Decimal(before.error_budget.remaining) - Decimal(after.error_budget.remaining)
+        if abs(moved) >= _NOTICEABLE:
+            return True
+    return _slice(before) != _slice(after)
+
+
+def _outline(status: ServiceLevelObjectiveStatus) -> tuple[object, ...]:
+    conditions = {(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions}
+    return status.observed_generation, status.level, status.error_budget is None, conditions
+
+
+def _slice(status: ServiceLevelObjectiveStatus) -> int | None:
+    return None if status.window is None else int(status.window.end.timestamp()) // SLICE
+
+
+_Result = tuple[ServiceLevelObjectiveStatus, list[Claim]]
+
+
+def _known(evaluation: Evaluation, budget: Budget, now: datetime) -> _Result:
+    age = now - _time(budget.newest)
+    if age <= FRESH:
+        numbers = _numbers(evaluation, budget)
+        return numbers, [_ready(), _budget_known(budget), _budget_available(budget)]
+    message = (
+        f"the newest data of the indicator's total are of {_time(budget.newest):%H:%M}Z: "
+        "check that its targets are scraped"
+    )
+    numbers = _numbers(evaluation, budget).model_copy(update={"level": Level.UNKNOWN})
+    return numbers, [_ready(), *_blind(Reason.STALE_DATA, message)]
+
+
+def _unknown(evaluation: Evaluation, budget: UnknownBudget) -> _Result:
+    """Without numbers, as there are none that say something; only what they would be about."""
+    bounds = evaluation.measured.bounds
+    window = WindowStatus(
+        start=_time(bounds.start), end=_time(bounds.end), covered=f"{evaluation.measured.covered:f}"
+    )
+    reason = Reason(budget.reason)
+    blind = _blind(reason, budget.message)
+    status = ServiceLevelObjectiveStatus(window=window)
+    if reason is not Reason.BACKFILLING:
+        return status, [_ready(), *blind]
+    return status, [
+        Claim(ConditionType.READY, "False", reason, budget.message),
+        *blind,
+        Claim(ConditionType.RECONCILING, "True", Reason.PROGRESSING, budget.message),
+    ]
+
+
+def _after_failure(slo: ServiceLevelObjective, failure: Failure, now: datetime) -> _Result:
+    if failure.reason is Reason.NO_DATA:
+        return ServiceLevelObjectiveStatus(), [_ready(), *_blind(failure.reason, failure.message)]
+    unready = Claim(ConditionType.READY, "False", failure.reason, failure.message)
+    if failure.stalled:
+        stalled = Claim(ConditionType.STALLED, "True", failure.reason, failure.message)
+        blind = _blind(failure.reason, failure.message)
+        return ServiceLevelObjectiveStatus(), [unready, *blind, stalled]
+    retrying = Claim(ConditionType.RECONCILING, "True", Reason.PROGRESSING, failure.message)
+    status, about_budget = _kept(slo, failure, now)
+    return status, [unready, *about_budget, retrying]
+
+
+def _kept(slo: ServiceLevelObjective, failure: Failure, now: datetime) -> _Result:
+    """The numbers there were, as long as they are not too old; and what is said of the budget."""
+    before = slo.status
+    current = before.observed_generation == slo.metadata.generation
+    age = now - before.window.end if before.window is not None and current else None
+    if age is None or age > GRACE or before.error_budget is None:
+        return ServiceLevelObjectiveStatus(), _blind(failure.reason, failure.message)
+    if age <= FRESH and before.level is not Level.UNKNOWN:
+        return before, list(_again(before))
+    unknown = before.model_copy(update={"level": Level.UNKNOWN})
+    return unknown, _blind(failure.reason, failure.message)
+
+
+def _again(before: ServiceLevelObjectiveStatus) -> Iterator[Claim]:
+    """What was said of the budget, said once more."""
+    for condition in before.conditions:
+        if condition.type in {ConditionType.BUDGET_KNOWN, ConditionType.BUDGET_AVAILABLE}:
+            yield Claim(
+                ConditionType(condition.type),
+                condition.status,
+                Reason(condition.reason),
+                condition.message,
+            )
+
+
+def _ready() -> Claim:
+    return Claim(ConditionType.READY, "True", Reason.RECONCILED, "the objective is measured")
+
+
+def _blind(reason: Reason, message: str) -> list[Claim]:
+    return [
+        Claim(ConditionType.BUDGET_KNOWN, "False", reason, message),
+        Claim(ConditionType.BUDGET_AVAILABLE, "Unknown", reason, message),
+    ]
+
+
+def _budget_known(budget: Budget) -> Claim:
+    whole = budget.covered >= _WHOLE_WINDOW
+    reason = Reason.BUDGET_KNOWN if whole else Reason.PARTIAL_WINDOW
+    message = f"there are data for {budget.covered:f}% of the window"
+    return Claim(ConditionType.BUDGET_KNOWN, "True", reason, message)
+
+
+def _budget_available(budget: Budget) -> Claim:
+    left = budget.remaining > 0
+    reason = _budget_reason(budget)
+    message = f"{budget.remaining:f}% of the error budget is left: {budget.bad} bad events of "
+    message += f"{budget.allowed} allowed"
+    return Claim(ConditionType.BUDGET_AVAILABLE, "True" if left else "False", reason, message)
+
+
+def _budget_reason(budget: Budget) -> Reason:
+    if budget.level.value == Level.PAGE.value:
+        return Reason.AGREEMENT_AT_RISK
+    if budget.remaining <= 0:
+        return Reason.BUDGET_EXHAUSTED
+    return Reason.BUDGET_LOW if budget.remaining < _LOW else Reason.BUDGET_LEFT
+
+
+def _numbers(evaluation: Evaluation, budget: Budget) -> ServiceLevelObjectiveStatus:
+    return ServiceLevelObjectiveStatus(
+        level=Level(budget.level.value),
+        sli=f"{budget.sli:f}",
+        window=WindowStatus(
+            start=_time(budget.bounds.start),
+            end=_time(budget.newest),
+            covered=f"{budget.covered:f}",
+        ),
+        error_budget=ErrorBudgetStatus(
+            consumed=f"{budget.consumed:f}",
+            remaining=f"{budget.remaining:f}",
+            to_date=f"{budget.to_date:f}",
+            events=EventCounts(
+                total=str(budget.total), bad=str(budget.bad), allowed=str(budget.allowed)
+            ),
+            time=TimeBudget(
+                total=_duration(budget.time_total),
+                remaining=_duration(budget.time_remaining),
+                per_day=_duration(budget.time_per_day),
+            ),
+        ),
+        burn_rates=[
+            BurnRate(window=_duration(rate.window), value=_two_decimals(rate.value))
+            for rate in evaluation.burn_rates
+        ],
+        forecast=_forecast(evaluation),
+    )
+
+
+def _forecast(evaluation: Evaluation) -> Forecast | None:
+    ahead = evaluation.forecast
+    if ahead is None or (ahead.exhausted_at is None and ahead.recovered_at is None):
+        return None
+    return Forecast(
+        exhausted_at=None if ahead.exhausted_at is None else _time(ahead.exhausted_at),
+        recovered_at=None if ahead.recovered_at is None else _time(ahead.recovered_at),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _duration(seconds: float) -> str:
+    """Whole seconds, cut off: a budget is not rounded up."""
+    return format_duration(timedelta(seconds=int(seconds)))
+
+
+def _two_decimals(value: float) -> str:
+    return f"{Decimal(value).quantize(_TWO_DECIMALS, ROUND_HALF_UP):f}"
