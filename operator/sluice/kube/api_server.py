@@ -6,7 +6,7 @@ transport is used: TLS, tokens and their renewal, the connection pool.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -44,10 +44,16 @@ class ApiError(Exception):
 
 
 class ApiServer:
-    """One API server, for one process. Every method raises `ApiError`."""
+    """One API server, for one process. Every method raises `ApiError`.
 
-    def __init__(self, configuration: client.Configuration) -> None:
+    `fence` is asked before each write: a process that has lost the Lease must not go on writing.
+    """
+
+    def __init__(
+        self, configuration: client.Configuration, *, fence: Callable[[], bool] = lambda: True
+    ) -> None:
         self._client = client.ApiClient(configuration)
+        self._fence = fence
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -95,15 +101,24 @@ class ApiServer:
         return await self._request("PUT", path, body=body)
 
     async def apply(
-        self, resource: Resource, body: dict[str, Any], *, subresource: str = ""
+        self,
+        resource: Resource,
+        body: dict[str, Any],
+        *,
+        subresource: str = "",
+        force: bool = True,
     ) -> dict[str, Any]:
-        """Server-side apply as field manager `sluice`, taking fields over where they conflict."""
+        """Server-side apply as field manager `sluice`.
+
+        With `force` fields that somebody else has set are taken over; without it they are a
+        conflict, as they must be on objects that are not ours.
+        """
         metadata = body["metadata"]
         path = resource.path(
             namespace=metadata.get("namespace"), name=metadata["name"], subresource=subresource
         )
         complete = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         return await self._request(
             "PATCH", path, body=complete, query=query, content_type="application/apply-patch+yaml"
         )
@@ -137,6 +152,12 @@ class ApiServer:
         query: dict[str, str] | None = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
+        if method != "GET" and not self._fence():
+            raise ApiError(
+                status=0,
+                reason="NotLeading",
+                message=f"{method} {path}: not sent, another process holds the Lease",
+            )
         headers = {"Accept": "application/json", "Content-Type": content_type}
         if query:
             path = f"{path}?{urlencode(query)}"

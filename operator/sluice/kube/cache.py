@@ -15,6 +15,7 @@ from sluice.api.metadata import ObjectMeta
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import ServiceLevelObjective
+from sluice.enforcement.names import UNDO
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
 
 WATCHED = (OBJECTIVES, POLICIES, OVERRIDES, DEPLOYMENTS)
@@ -42,6 +43,8 @@ class Workload:
     revision: str
     labels: Mapping[str, str]
     controlled: bool
+    marked: bool
+    """Whether it carries the annotation that tells of changes of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,15 @@ def parse(resource: Resource, body: Mapping[str, Any]) -> Object:
 
 def _workload(body: Mapping[str, Any]) -> Workload:
     metadata = body["metadata"]
+    annotations = metadata.get("annotations") or {}
     return Workload(
         key=key_of(DEPLOYMENTS, body),
         uid=metadata["uid"],
         generation=metadata.get("generation", 0),
-        revision=metadata.get("annotations", {}).get("deployment.kubernetes.io/revision", ""),
+        revision=annotations.get("deployment.kubernetes.io/revision", ""),
         labels=metadata.get("labels") or {},
         controlled=any(owner.get("controller") for owner in metadata.get("ownerReferences") or []),
+        marked=UNDO in annotations,
     )
 
 
@@ -131,6 +136,13 @@ class Cache:
     def get(self, key: Key) -> Object | None:
         """One object."""
         return self._objects.get((key.plural, key.namespace), {}).get(key.name)
+
+    def uid(self, key: Key) -> str:
+        """The uid of an object; empty if there is none."""
+        found = self.get(key)
+        if found is None:
+            return ""
+        return found.uid if isinstance(found, Workload) else found.metadata.uid
 
     def keys(self, resource: Resource) -> list[Key]:
         """The keys of all objects of a resource."""

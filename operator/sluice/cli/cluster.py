@@ -1,0 +1,51 @@
+"""What the commands that talk to a cluster share: how it is reached, and as whom."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from sluice.kube.api_server import ApiError, ApiServer
+from sluice.kube.connection import NoClusterError, configuration
+from sluice.kube.resources import SELF_SUBJECT_REVIEWS
+
+Kubeconfig = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="Kubeconfig to use, as with kubectl.")
+]
+Context = Annotated[
+    str | None,
+    typer.Option("--context", help="The kubeconfig's context; its current one if left out."),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", help="Namespace; the context's if left out."),
+]
+
+T = TypeVar("T")
+
+
+def with_api(
+    work: Callable[[ApiServer], Awaitable[T]], *, kubeconfig: Path | None, context: str | None
+) -> T:
+    """Do `work` with a connection; a refusal ends the command with status 1 and one line."""
+
+    async def connected() -> T:
+        api = ApiServer(await configuration(kubeconfig=kubeconfig, context=context))
+        try:
+            return await work(api)
+        finally:
+            await api.close()
+
+    try:
+        return asyncio.run(connected())
+    except (NoClusterError, ApiError) as error:
+        typer.echo(f"sluice: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+async def whoami(api: ApiServer) -> str:
+    """The user name that the API server sees (SelfSubjectReview, Kubernetes 1.28)."""
+    review = await api.create(SELF_SUBJECT_REVIEWS, {})
+    return str(review["status"]["userInfo"]["username"])

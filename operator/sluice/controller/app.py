@@ -1,0 +1,182 @@
+"""The composition root of `sluice run`: makes every part, starts them, and ends them in order."""
+
+import asyncio
+import signal
+import time
+
+import structlog
+
+import sluice
+from sluice.controller.assembly import Assembly
+from sluice.controller.settings import Settings
+from sluice.kube import kill_switch, watch
+from sluice.kube.api_server import ApiError, ApiServer
+from sluice.kube.cache import WATCHED
+from sluice.kube.connection import configuration as load_configuration
+from sluice.kube.lease import Lease
+from sluice.telemetry import endpoints, logs
+
+_log = structlog.get_logger(__name__)
+_LIST_AGAIN = 600.0
+_LIST_RETRY = 5.0
+_SWITCH_POLL = 5.0
+_LEASE_POLL = 0.5
+_STUCK = 120.0
+
+
+async def run(settings: Settings) -> None:
+    """Run the controller until SIGTERM or SIGINT, or until a part of it fails.
+
+    Raises:
+        NoClusterError: there is no way to reach an API server.
+        OSError: the address of the endpoints can't be listened on.
+    """
+    logs.configure(output=settings.log_format, level=settings.log_level)
+    configuration = await load_configuration(
+        kubeconfig=settings.kubeconfig, context=settings.context
+    )
+    _log.info("starting", version=sluice.__version__, cluster=configuration.host)
+    lease_api = ApiServer(configuration)
+    lease = Lease(
+        lease_api,
+        namespace=settings.namespace,
+        name=settings.lease_name,
+        identity=settings.identity,
+        monotonic=time.monotonic,
+    )
+    leading = (lambda: lease.held) if settings.leader_elect else (lambda: True)
+    api = ApiServer(configuration, fence=leading)
+    parts = Assembly(settings, api, configuration, leading=leading)
+    stop, kopf_stop = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server = await endpoints.serve(
+        address=settings.listen_address,
+        registry=parts.metrics.registry,
+        unhealthy=lambda: _unhealthy(parts),
+        unready=lambda: None if parts.synced else "the first full list is not there yet",
+    )
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            work = [
+                tasks.create_task(_lead(parts), name="lead"),
+                tasks.create_task(_list_again(parts), name="list"),
+                tasks.create_task(_poll_switch(parts, settings.namespace), name="kill switch"),
+            ]
+            if settings.leader_elect:
+                work.append(tasks.create_task(lease.run(), name="lease"))
+            kopf_task = tasks.create_task(_watch(parts, settings, stop, kopf_stop), name="watch")
+            await stop.wait()
+            _log.info("stopping")
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            await lease.release()
+            kopf_stop.set()
+            if not parts.synced:
+                kopf_task.cancel()  # kopf was not started yet: nothing listens to its flag
+            await asyncio.gather(kopf_task, return_exceptions=True)
+    finally:
+        await server.cleanup()
+        await parts.close()
+        await api.close()
+        await lease_api.close()
+    _log.info("stopped")
+
+
+def _unhealthy(parts: Assembly) -> str | None:
+    silent = time.monotonic() - parts.dispatcher.alive_at
+    if parts.leading() and parts.synced and silent > _STUCK:
+        return f"the scheduler has not turned for {silent:.0f} s"
+    return None
+
+
+async def _watch(
+    parts: Assembly, settings: Settings, stop: asyncio.Event, kopf_stop: asyncio.Event
+) -> None:
+    """List everything once, then watch; kopf is started only when there is something to watch."""
+    while not await _list_all(parts):
+        await asyncio.sleep(_LIST_RETRY)
+        if stop.is_set():
+            return
+    parts.synced = True
+    ready = asyncio.Event()
+
+    async def take_signals() -> None:
+        await ready.wait()
+        # kopf has put its own handlers in place; the end must begin with us, see `run`.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    signals = asyncio.create_task(take_signals())
+    try:
+        await watch.run(
+            WATCHED,
+            parts.observe,
+            parts.configuration,
+            namespaces=settings.watch_namespaces,
+            ready=ready,
+            stop=kopf_stop,
+        )
+    finally:
+        signals.cancel()
+        stop.set()
+
+
+async def _list_all(parts: Assembly) -> bool:
+    try:
+        for resource in WATCHED:
+            await parts.take_list(resource)
+    except ApiError as error:
+        hint = (
+            "the CRDs are not installed: helm install, or kubectl apply --server-side -f crds/"
+            if error.not_found
+            else "trying again"
+        )
+        _log.error("list failed", error=error.message, hint=hint)
+        return False
+    return True
+
+
+async def _list_again(parts: Assembly) -> None:
+    """Repair what the watch missed: deletions during a relist, see `sluice.kube.cache`."""
+    while True:
+        await asyncio.sleep(_LIST_AGAIN)
+        if await _list_all(parts):
+            await _sweep(parts)
+
+
+async def _sweep(parts: Assembly) -> None:
+    try:
+        await parts.sweep()
+    except ApiError as error:
+        _log.warning("gates of deleted policies not swept", error=error.message)
+
+
+async def _lead(parts: Assembly) -> None:
+    """Work the schedule off while this process leads; start anew whenever it comes to lead."""
+    while True:
+        while not (parts.leading() and parts.synced):
+            parts.dispatcher.alive_at = time.monotonic()
+            await asyncio.sleep(_LEASE_POLL)
+        parts.schedule_all()
+        await _sweep(parts)
+        dispatching = asyncio.create_task(parts.dispatcher.run())
+        try:
+            # Leading ends by time, not by an event that could be waited for.
+            while parts.leading() and not dispatching.done():  # noqa: ASYNC110
+                await asyncio.sleep(_LEASE_POLL)
+        finally:
+            dispatching.cancel()
+            await asyncio.gather(dispatching, return_exceptions=True)
+        if not dispatching.cancelled():
+            dispatching.result()
+
+
+async def _poll_switch(parts: Assembly, namespace: str) -> None:
+    while True:
+        try:
+            parts.switch(await kill_switch.read(parts.api, namespace=namespace))
+        except ApiError as error:
+            _log.warning("kill switch not read; it stays as it was", error=error.message)
+        await asyncio.sleep(_SWITCH_POLL)

@@ -1,0 +1,218 @@
+"""The parts of a running controller and how they are wired together."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import structlog
+from kubernetes.aio import client
+
+from sluice.api.conditions import ConditionType
+from sluice.api.policy import ErrorBudgetPolicy
+from sluice.controller.dispatcher import Dispatcher
+from sluice.controller.objectives import Objectives
+from sluice.controller.overrides import Overrides
+from sluice.controller.policies import Policies
+from sluice.controller.policy_writer import PolicyWriter
+from sluice.controller.settings import Settings
+from sluice.controller.standings import Standings
+from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.sources import Sources
+from sluice.kube.api_server import ApiServer
+from sluice.kube.cache import Cache, Key, Workload, key_of
+from sluice.kube.kill_switch import KillSwitch
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
+from sluice.telemetry.metrics import Metrics, ObjectiveReading, PolicyReading, ProcessReading
+
+_log = structlog.get_logger(__name__)
+_COALESCE = 0.2
+"""Seconds that events of workloads are collected before their policies are evaluated."""
+
+
+class Assembly:
+    """Everything that `sluice run` keeps between two evaluations."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        api: ApiServer,
+        configuration: client.Configuration,
+        *,
+        leading: Callable[[], bool],
+    ) -> None:
+        self.api = api
+        self.configuration = configuration
+        self.leading = leading
+        self.metrics = Metrics()
+        self.cache = Cache()
+        self.synced = False
+        self._settings = settings
+        self._switch: KillSwitch | None = None
+        self._standings = Standings()
+        self._session = aiohttp.ClientSession()
+        self._objectives = Objectives(
+            api=api,
+            cache=self.cache,
+            sources=_sources(settings, self._session),
+            standings=self._standings,
+            metrics=self.metrics,
+            clock=_utc_now,
+            changed=self._policies_of,
+            interval=settings.interval,
+            settle=settings.settle,
+            identity=settings.identity,
+        )
+        self._writer = PolicyWriter(
+            api=api,
+            cache=self.cache,
+            metrics=self.metrics,
+            identity=settings.identity,
+            clock=_utc_now,
+        )
+        policies = Policies(
+            settings=settings,
+            api=api,
+            cache=self.cache,
+            standings=self._standings,
+            writer=self._writer,
+            clock=_utc_now,
+            monotonic=time.monotonic,
+            kill_switch=lambda: self._switch,
+        )
+        overrides = Overrides(api=api, cache=self.cache, clock=_utc_now)
+        self.dispatcher = Dispatcher(
+            reconcilers={
+                OBJECTIVES.plural: self._objectives.reconcile,
+                POLICIES.plural: policies.reconcile,
+                OVERRIDES.plural: overrides.reconcile,
+            },
+            metrics=self.metrics,
+            monotonic=time.monotonic,
+            concurrency=settings.concurrency,
+        )
+        self.metrics.watch(self._objective_readings, self._policy_readings, self._process)
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._session.close()
+
+    async def sweep(self) -> None:
+        """Delete what was enforced for policies that went while nobody watched."""
+        if self.synced and self.leading():
+            await self._writer.sweep()
+
+    def schedule_all(self) -> None:
+        """Make every object due, for a process that begins to lead."""
+        for resource in (OBJECTIVES, OVERRIDES, POLICIES):
+            for key in self.cache.keys(resource):
+                self.dispatcher.now(key)
+
+    async def take_list(self, resource: Resource) -> None:
+        """Take a full list of `resource` in, and evaluate what it shows to be gone."""
+        bodies = []
+        for namespace in self._settings.watch_namespaces or (None,):
+            bodies += [body async for body in self.api.list(resource, namespace=namespace)]
+        for key in self.cache.replace(resource, bodies):
+            self._gone(key)
+
+    async def observe(self, resource: Resource, kind: str | None, body: dict[str, Any]) -> None:
+        """Take one watch event in, and evaluate what it concerns."""
+        key = key_of(resource, body)
+        if kind == "DELETED":
+            self.cache.drop(key)
+            self._gone(key)
+            return
+        before, after = self.cache.put(resource, body)
+        if resource is DEPLOYMENTS:
+            if before != after:
+                self._policies_of(key.namespace, after=_COALESCE)
+            return
+        if before is None or _asked(before) != _asked(after):
+            self.dispatcher.now(key)
+            if resource is not POLICIES:
+                self._policies_of(key.namespace)
+
+    def switch(self, switch: KillSwitch | None) -> None:
+        """Take the kill switch's state in; a change concerns every policy."""
+        if switch == self._switch:
+            return
+        self._switch = switch
+        _log.warning("kill switch", engaged=switch is not None, reason=switch and switch.reason)
+        for key in self.cache.keys(POLICIES):
+            self.dispatcher.now(key)
+
+    def _gone(self, key: Key) -> None:
+        if key.plural != DEPLOYMENTS.plural:
+            self.dispatcher.now(key)
+        self._policies_of(key.namespace, after=_COALESCE)
+
+    def _policies_of(self, namespace: str, *, after: float = 0.0) -> None:
+        for policy in self.cache.policies(namespace):
+            key = Key(POLICIES.plural, namespace, policy.metadata.name)
+            self.dispatcher.now(key, after=after)
+
+    def _objective_readings(self) -> Iterator[ObjectiveReading]:
+        for key in self.cache.keys(OBJECTIVES):
+            state = self._standings.get(key.namespace, key.name)
+            if state is None:
+                continue
+            remaining = None if state.remaining is None else float(state.remaining) / 100
+            yield ObjectiveReading(
+                namespace=key.namespace,
+                name=key.name,
+                known=state.known,
+                remaining=remaining,
+                sli=self._sli(key),
+                burn_rates={window: float(rate) for window, rate in state.burn_rates.items()},
+            )
+
+    def _sli(self, key: Key) -> float | None:
+        found = self.cache.get(key)
+        sli = getattr(getattr(found, "status", None), "sli", None)
+        return None if sli is None else float(Decimal(sli) / 100)
+
+    def _policy_readings(self) -> Iterator[PolicyReading]:
+        for key in self.cache.keys(POLICIES):
+            found = self.cache.get(key)
+            if isinstance(found, ErrorBudgetPolicy):
+                frozen = any(
+                    condition.type == ConditionType.FROZEN and condition.status == "True"
+                    for condition in found.status.conditions
+                )
+                yield PolicyReading(
+                    namespace=key.namespace,
+                    name=key.name,
+                    stage=found.status.stage or "",
+                    frozen=frozen,
+                    governed=found.status.workloads.governed,
+                )
+
+    def _process(self) -> ProcessReading:
+        return ProcessReading(
+            leading=self.leading(),
+            synced=self.synced,
+            killed=self._switch is not None,
+            lag=self.dispatcher.lag,
+        )
+
+
+def _asked(found: object) -> tuple[Any, ...]:
+    """What the object asks for: a status that was written, by us, asks for nothing."""
+    if isinstance(found, Workload):
+        return (found,)
+    meta = found.metadata  # type: ignore[attr-defined]
+    return (meta.uid, meta.generation, meta.labels, meta.deletion_timestamp)
+
+
+def _sources(settings: Settings, session: aiohttp.ClientSession) -> Sources:
+    if settings.prometheus_url is None:
+        return Sources({})
+    source = Prometheus("default", settings.prometheus_url, session, timeout=settings.query_timeout)
+    return Sources({source.name: source})
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

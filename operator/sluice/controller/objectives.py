@@ -1,0 +1,207 @@
+"""Brings one ServiceLevelObjective up to date: measure, work the status out, write it."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from sluice.api.conditions import ConditionType
+from sluice.api.metadata import Condition
+from sluice.api.reasons import Reason
+from sluice.api.slo import Level, ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.controller.objective_status import Outcome, noticeable, status_of
+from sluice.controller.policy_plan import stalled
+from sluice.controller.standings import Standings
+from sluice.indicators.failure import Failure
+from sluice.indicators.meter import Meter, indicator_key, objective_of
+from sluice.indicators.sources import Sources
+from sluice.kube import events
+from sluice.kube.api_server import ApiServer
+from sluice.kube.cache import Cache, Key, Malformed
+from sluice.kube.resources import OBJECTIVES
+from sluice.policy.objective import ObjectiveState
+from sluice.telemetry.metrics import Metrics
+
+_log = structlog.get_logger(__name__)
+_PROGRESS = 5.0
+"""Seconds between two status writes while history is being read."""
+
+_WORSE = (Level.WARNING, Level.CRITICAL, Level.PAGE)
+
+
+@dataclass(slots=True)
+class _Measuring:
+    """A meter and what it was made for."""
+
+    uid: str
+    key: str
+    meter: Meter
+
+
+class Objectives:
+    """The reconciler of ServiceLevelObjectives."""
+
+    def __init__(
+        self,
+        *,
+        api: ApiServer,
+        cache: Cache,
+        sources: Sources,
+        standings: Standings,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        changed: Callable[[str], None],
+        interval: float,
+        settle: float,
+        identity: str,
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._sources = sources
+        self._standings = standings
+        self._metrics = metrics
+        self._clock = clock
+        self._changed = changed
+        self._interval = interval
+        self._settle = settle
+        self._identity = identity
+        self._meters: dict[Key, _Measuring] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Measure and write what came of it; seconds until the objective is due again."""
+        slo = self._cache.get(key)
+        if isinstance(slo, Malformed):
+            await self._malformed(slo)
+        elif isinstance(slo, ServiceLevelObjective) and not slo.metadata.deletion_timestamp:
+            await self._publish(slo, await self._measure(key, slo))
+        else:
+            self._meters.pop(key, None)
+            self._standings.drop(key.namespace, key.name)
+            return None
+        return self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+
+    async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome:
+        meter = self._meter(key, slo)
+        if isinstance(meter, Failure):
+            return meter
+        reading = asyncio.create_task(meter.advance(self._clock().timestamp()))
+        try:
+            # What was known before a restart stays in status while history is read again.
+            while slo.status.error_budget is None and not reading.done():
+                await asyncio.wait([reading], timeout=_PROGRESS)
+                if not reading.done():
+                    now = self._clock()
+                    progress = meter.evaluate(objective_of(slo.spec), now.timestamp())
+                    slo = await self._write(slo, status_of(slo, progress, now))
+            advanced = await reading
+        finally:
+            reading.cancel()
+        if isinstance(advanced, Failure):
+            self._metrics.source_failures.labels(slo.spec.source.name, advanced.reason).inc()
+            return advanced
+        return meter.evaluate(objective_of(slo.spec), advanced.at)
+
+    def _meter(self, key: Key, slo: ServiceLevelObjective) -> Meter | Failure:
+        """The objective's meter; a new one if what is measured has changed."""
+        made_for = indicator_key(slo.spec)
+        known = self._meters.get(key)
+        if known is not None and (known.uid, known.key) == (slo.metadata.uid, made_for):
+            return known.meter
+        source = self._sources.get(slo.spec.source.name)
+        if isinstance(source, Failure):
+            return source
+        meter = Meter(slo.spec, source, settle=self._settle)
+        self._meters[key] = _Measuring(slo.metadata.uid, made_for, meter)
+        return meter
+
+    async def _publish(self, slo: ServiceLevelObjective, outcome: Outcome) -> None:
+        """Tell policies, Kubernetes and people how the objective stands."""
+        # While it was measured the objective may have been written; the newest is what counts.
+        current = self._cache.get(_key(slo))
+        if isinstance(current, ServiceLevelObjective) and current.metadata.uid == slo.metadata.uid:
+            slo = current
+        status = status_of(slo, outcome, self._clock())
+        state = state_of(slo, status)
+        if self._standings.put(slo.metadata.namespace, state) != state:
+            self._changed(slo.metadata.namespace)
+        await self._write(slo, status)
+        await self._announce(slo, status)
+
+    async def _write(
+        self, slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus
+    ) -> ServiceLevelObjective:
+        if not noticeable(slo.status, status):
+            return slo
+        meta = slo.metadata
+        metadata = {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
+        body = {"metadata": metadata, "status": status.to_json()}
+        stored = await self._api.apply(OBJECTIVES, body, subresource="status")
+        self._metrics.writes.labels("status", "ok").inc()
+        _, found = self._cache.put(OBJECTIVES, stored)
+        return found if isinstance(found, ServiceLevelObjective) else slo
+
+    async def _announce(
+        self, slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus
+    ) -> None:
+        """Post an Event about a change of level, which is what people want to hear of."""
+        before = slo.status.level
+        if before is status.level or slo.status.observed_generation < 0:
+            return
+        about = _condition(status, ConditionType.BUDGET_AVAILABLE)
+        event = events.Event(
+            kind=OBJECTIVES.kind,
+            metadata=slo.metadata,
+            type="Warning" if status.level in _WORSE else "Normal",
+            reason=about.reason if about else Reason.RECONCILED,
+            action="Measure",
+            note=f"{before} -> {status.level}: {about.message if about else ''}",
+        )
+        await events.post(self._api, event, identity=self._identity, now=self._clock())
+
+    async def _malformed(self, found: Malformed) -> None:
+        self._standings.drop(found.key.namespace, found.key.name)
+        self._meters.pop(found.key, None)
+        conditions = stalled(
+            [], found.problem, generation=found.metadata.generation, now=self._clock()
+        )
+        metadata = {
+            "name": found.key.name,
+            "namespace": found.key.namespace,
+            "uid": found.metadata.uid,
+        }
+        status = ServiceLevelObjectiveStatus(
+            observed_generation=found.metadata.generation, conditions=conditions
+        )
+        body = {"metadata": metadata, "status": status.to_json()}
+        await self._api.apply(OBJECTIVES, body, subresource="status")
+
+
+def state_of(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> ObjectiveState:
+    """What policies see: made from the status, so that both always say the same."""
+    known = _condition(status, ConditionType.BUDGET_KNOWN)
+    ready = _condition(status, ConditionType.READY)
+    about = known or ready
+    budget = status.error_budget
+    return ObjectiveState(
+        name=slo.metadata.name,
+        known=known is not None and known.status == "True",
+        level=status.level,
+        remaining=None if budget is None else Decimal(budget.remaining),
+        burn_rates={rate.window: Decimal(rate.value) for rate in status.burn_rates},
+        window=slo.spec.window.rolling,
+        recovered_at=status.forecast.recovered_at if status.forecast else None,
+        reason=Reason(about.reason) if about else Reason.NO_DATA,
+        message=about.message if about else "",
+    )
+
+
+def _condition(status: ServiceLevelObjectiveStatus, kind: ConditionType) -> Condition | None:
+    return next((it for it in status.conditions if it.type == kind), None)
+
+
+def _key(slo: ServiceLevelObjective) -> Key:
+    return Key(OBJECTIVES.plural, slo.metadata.namespace, slo.metadata.name)

@@ -1,0 +1,66 @@
+"""Brings the status of a GateOverride up to date: whether it lets changes pass now."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sluice.api.conditions import Claim, ConditionType, merge
+from sluice.api.override import GateOverride, GateOverrideStatus
+from sluice.api.policy import ErrorBudgetPolicy
+from sluice.api.reasons import Reason
+from sluice.kube.api_server import ApiServer
+from sluice.kube.cache import Cache, Key
+from sluice.kube.resources import OVERRIDES, POLICIES
+from sluice.policy.override import Active, verdict
+
+_RECHECK = 600.0
+"""Seconds; a policy's limit may change meanwhile, which is told by no event of the override."""
+
+
+class Overrides:
+    """The reconciler of GateOverrides."""
+
+    def __init__(self, *, api: ApiServer, cache: Cache, clock: Callable[[], datetime]) -> None:
+        self._api = api
+        self._cache = cache
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Write the status if it changed; due again when the override ends."""
+        override = self._cache.get(key)
+        if not isinstance(override, GateOverride):
+            return None
+        now = self._clock()
+        policy = self._cache.get(Key(POLICIES.plural, key.namespace, override.spec.policy))
+        status = status_of(override, policy if isinstance(policy, ErrorBudgetPolicy) else None, now)
+        if status != override.status:
+            metadata = {"name": key.name, "namespace": key.namespace, "uid": override.metadata.uid}
+            body = {"metadata": metadata, "status": status.to_json()}
+            await self._api.apply(OVERRIDES, body, subresource="status")
+        left = (override.spec.expires_at - now).total_seconds()
+        return min(_RECHECK, left + 1) if left > 0 else None
+
+
+def status_of(
+    override: GateOverride, policy: ErrorBudgetPolicy | None, now: datetime
+) -> GateOverrideStatus:
+    """The status as of `now`."""
+    found = verdict(override, policy, now)
+    if isinstance(found, Active):
+        whom = ", ".join(override.spec.workloads) or "all governed workloads"
+        claim = Claim(
+            ConditionType.ACTIVE,
+            "True",
+            Reason.OVERRIDE_ACTIVE,
+            f"Changes of {whom} pass until {found.until:%Y-%m-%dT%H:%M:%SZ}.",
+        )
+    else:
+        claim = Claim(ConditionType.ACTIVE, "False", found.reason, found.message)
+    return GateOverrideStatus(
+        observed_generation=override.metadata.generation,
+        conditions=merge(
+            override.status.conditions,
+            [claim],
+            generation=override.metadata.generation,
+            now=now.replace(microsecond=0),
+        ),
+    )

@@ -1,0 +1,269 @@
+"""Brings one ErrorBudgetPolicy up to date: gather, decide, apply."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from sluice.api.durations import parse_duration
+from sluice.api.policy import (
+    Admission,
+    ErrorBudgetPolicy,
+    ErrorBudgetPolicyStatus,
+    Mode,
+    UndoRecord,
+)
+from sluice.controller import policy_plan
+from sluice.controller.policy_plan import Live, Outcome
+from sluice.controller.policy_writer import NotThawedError, PolicyWriter
+from sluice.controller.settings import Settings
+from sluice.controller.standings import Standings
+from sluice.enforcement.plan import Records
+from sluice.kube.api_server import ApiServer
+from sluice.kube.cache import Cache, Key, Malformed
+from sluice.kube.kill_switch import KillSwitch
+from sluice.kube.resources import DEPLOYMENTS, REPLICA_SETS
+from sluice.policy.decision import Decision, decide
+from sluice.policy.objective import ObjectiveState
+from sluice.policy.selection import Labelled, select_objectives, select_workloads
+from sluice.policy.status import memory_from_status
+from sluice.policy.validation import validate
+
+_log = structlog.get_logger(__name__)
+_FIRST_LOOK = 60.0
+"""Seconds after the start of this process in which a policy waits for objectives to be measured:
+after a restart nothing is known for a moment, which is no reason to call a policy blind."""
+_AGAIN = 5.0
+"""Seconds until a write on a workload that failed is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What deciding needs, read from memory."""
+
+    policy: ErrorBudgetPolicy
+    states: tuple[ObjectiveState, ...]
+    unmeasured: bool
+    governed: tuple[str, ...]
+    marked: bool
+    switch: KillSwitch | None
+
+
+class Policies:
+    """The reconciler of ErrorBudgetPolicies."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        api: ApiServer,
+        cache: Cache,
+        standings: Standings,
+        writer: PolicyWriter,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        kill_switch: Callable[[], KillSwitch | None],
+    ) -> None:
+        self._settings = settings
+        self._api = api
+        self._cache = cache
+        self._standings = standings
+        self._writer = writer
+        self._clock = clock
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._kill_switch = kill_switch
+        # One workload may be governed by several policies of its namespace: they take turns.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Decide and carry the decision out; seconds until the policy is due again."""
+        async with self._turns[key.namespace]:
+            policy = self._cache.get(key)
+            if isinstance(policy, Malformed):
+                await self._writer.malformed(policy, now=self._clock())
+                return self._later()
+            if not isinstance(policy, ErrorBudgetPolicy):
+                await self._writer.sweep()
+                return None
+            return await self._reconcile(policy)
+
+    async def _reconcile(self, policy: ErrorBudgetPolicy) -> float | None:
+        now = self._clock()
+        if policy.metadata.deletion_timestamp is not None:
+            await self._thaw(policy, now)
+            return None
+        problems = validate(policy.spec)
+        if problems:
+            await self._writer.status(policy, policy_plan.invalid_status(policy, problems, now))
+            return self._later()
+        gathered = self._gather(policy)
+        if gathered.unmeasured and self._monotonic() - self._started < _FIRST_LOOK:
+            return 1.0
+        decision = _decide(gathered, now)
+        if not await self._carry_out(gathered, decision, now):
+            return _AGAIN
+        return self._next(gathered.policy, decision, now)
+
+    def _gather(self, policy: ErrorBudgetPolicy) -> Gathered:
+        """Everything that the decision depends on; no request is made for it."""
+        namespace = policy.metadata.namespace
+        objectives = {it.metadata.name: it for it in self._cache.objectives(namespace)}
+        selection = select_objectives(
+            policy.spec.objectives,
+            [Labelled(name, it.metadata.labels) for name, it in objectives.items()],
+        )
+        workloads = [it for it in self._cache.workloads(namespace) if not it.controlled]
+        return Gathered(
+            policy=policy,
+            states=(
+                *(self._standings.of(objectives[name]) for name in selection.names),
+                *selection.missing,
+            ),
+            unmeasured=any(
+                self._standings.get(namespace, name) is None for name in selection.names
+            ),
+            governed=select_workloads(
+                policy.spec.workloads,
+                [Labelled(it.key.name, it.labels) for it in workloads],
+                kind="Deployment",
+            ),
+            marked=any(it.marked for it in workloads),
+            switch=self._kill_switch(),
+        )
+
+    async def _carry_out(self, gathered: Gathered, decision: Decision, now: datetime) -> bool:
+        """Gates first, since they are what protects; then the record, then the workloads.
+
+        Whether everything was written.
+        """
+        policy = gathered.policy
+        wanted = policy_plan.want(policy, decision, killed=gathered.switch is not None)
+        gates = decision.effective is not Admission.ALLOW
+        touches = bool(wanted.pause or wanted.annotations or policy.status.workloads.changed)
+        live = Live()
+        if gates or touches or gathered.marked:
+            live = await self._read(policy, with_revisions=gates)
+        if gates or touches:
+            policy = await self._writer.hold(policy)
+        overrides = policy_plan.active_overrides(
+            policy, self._cache.overrides(policy.metadata.namespace), now
+        )
+        there = await self._writer.gates_of(policy, expected=gates)
+        rendered = policy_plan.gates(
+            policy,
+            decision,
+            governed=gathered.governed,
+            live=live,
+            overrides=overrides,
+            there=there,
+            now=now,
+        )
+        outcome = Outcome(
+            rejected=await self._writer.gates(policy, there, rendered.manifests),
+            dropped=tuple(one.message for one in rendered.dropped),
+        )
+        changes = policy_plan.workload_changes(
+            policy, wanted, governed=gathered.governed, live=live, now=now
+        )
+
+        def status(records: Sequence[UndoRecord], so_far: Outcome) -> ErrorBudgetPolicyStatus:
+            return policy_plan.status_of(
+                policy,
+                decision,
+                so_far,
+                governed=len(gathered.governed),
+                records=records,
+                overrides=[override for override, _ in overrides],
+                switch=gathered.switch,
+                now=now,
+            )
+
+        before = _records(policy, [one.records for _, one in changes])
+        if set(before) - set(policy.status.workloads.changed):
+            policy = await self._writer.status(policy, status(before, outcome))
+        failed = await self._writer.workloads(changes)
+        problems = [it for _, one in changes for it in one.problems]
+        outcome = replace(
+            outcome,
+            failed=failed,
+            problems=tuple(it for it in problems if it.policy == policy.metadata.uid),
+        )
+        # After a failure the records stay: what was written and what was not is not known.
+        after = before if failed else _records(policy, [one.remaining for _, one in changes])
+        policy = await self._writer.status(policy, status(after, outcome))
+        if decision.transition is not None:
+            await self._writer.announce(policy, decision)
+        if not (gates or after or wanted.pause or wanted.annotations):
+            await self._writer.release(policy)
+        return not failed
+
+    async def _thaw(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
+        """Undo everything of a policy that is being deleted, and let it go."""
+        live = await self._read(policy, with_revisions=False)
+        there = await self._writer.gates_of(policy, expected=True)
+        await self._writer.gates(policy, there, ())
+        changes = policy_plan.workload_changes(policy, None, governed=(), live=live, now=now)
+        failed = await self._writer.workloads(changes)
+        if failed:
+            raise NotThawedError(failed)
+        await self._writer.release(policy)
+
+    async def _read(self, policy: ErrorBudgetPolicy, *, with_revisions: bool) -> Live:
+        namespace = policy.metadata.namespace
+        deployments = [it async for it in self._api.list(DEPLOYMENTS, namespace=namespace)]
+        replica_sets: list[Mapping[str, Any]] = []
+        if with_revisions:
+            replica_sets = [it async for it in self._api.list(REPLICA_SETS, namespace=namespace)]
+        return Live(
+            # A list's items carry no kind, which every manifest made from them needs.
+            deployments=[
+                {"apiVersion": DEPLOYMENTS.api_version, "kind": DEPLOYMENTS.kind, **it}
+                for it in deployments
+            ],
+            replica_sets=replica_sets,
+            others={
+                other.metadata.uid: other.status.workloads.changed
+                for other in self._cache.policies(namespace)
+                if other.metadata.uid != policy.metadata.uid
+            },
+        )
+
+    def _later(self) -> float:
+        return self._settings.interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+
+    def _next(self, policy: ErrorBudgetPolicy, decision: Decision, now: datetime) -> float:
+        """The next interval, or the end of a wait that ends before."""
+        ends = []
+        if decision.recovering_since is not None:
+            ends.append(decision.recovering_since + parse_duration(policy.spec.recovery.for_))
+        if decision.blind_since is not None:
+            ends.append(decision.blind_since + parse_duration(policy.spec.when_blind.hold_for))
+        waits = [(end - now).total_seconds() for end in ends]
+        return min([self._later(), *(max(wait, 1.0) for wait in waits)])
+
+
+def _decide(gathered: Gathered, now: datetime) -> Decision:
+    policy = gathered.policy
+    spec = policy.spec
+    if gathered.switch is not None:
+        # The kill switch makes every policy an observer: what it would do stays visible.
+        spec = spec.model_copy(update={"mode": Mode.OBSERVE})
+    return decide(
+        spec=spec,
+        policy_name=policy.metadata.name,
+        namespace=policy.metadata.namespace,
+        objectives=gathered.states,
+        before=memory_from_status(policy.status),
+        now=now,
+    )
+
+
+def _records(policy: ErrorBudgetPolicy, by_policy: Sequence[Records]) -> list[UndoRecord]:
+    """The undo records of `policy` in all plans."""
+    return [record for one in by_policy for record in one.get(policy.metadata.uid, ())]

@@ -1,0 +1,282 @@
+"""From a decision to what has to be written: gates, changes of workloads, status, Events. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sluice.api.conditions import Claim, ConditionType, merge
+from sluice.api.durations import parse_duration
+from sluice.api.metadata import Condition
+from sluice.api.override import GateOverride
+from sluice.api.policy import (
+    Admission,
+    ErrorBudgetPolicy,
+    ErrorBudgetPolicyStatus,
+    Mode,
+    UndoRecord,
+    WorkloadsStatus,
+)
+from sluice.api.reasons import Reason
+from sluice.enforcement import names
+from sluice.enforcement.freeze import Freeze, Override
+from sluice.enforcement.native import Manifest, Rendered, render
+from sluice.enforcement.plan import Changes, Problem, Want, plan
+from sluice.enforcement.revisions import workload as with_revisions
+from sluice.enforcement.target import PAUSED, Target, annotation_key
+from sluice.kube.kill_switch import KillSwitch
+from sluice.policy.conditions import claims
+from sluice.policy.decision import Decision
+from sluice.policy.expansion import UnknownVariable, annotations
+from sluice.policy.message import denial_parts, warning
+from sluice.policy.override import Active, verdict
+from sluice.policy.status import history, status_fields
+
+_SHOWN = 3
+"""Problems that are spelled out in a condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the API server showed of a namespace for a policy that has something to enforce.
+
+    Attributes:
+        deployments: all Deployments, as the API server shows them, managed fields included.
+        replica_sets: all ReplicaSets.
+        others: undo records of the namespace's other policies, by uid: their fields stay.
+    """
+
+    deployments: Sequence[Mapping[str, Any]] = ()
+    replica_sets: Sequence[Mapping[str, Any]] = ()
+    others: Mapping[str, Sequence[UndoRecord]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the writes.
+
+    Attributes:
+        rejected: why the API server did not take a gate; None if it did.
+        failed: why workloads could not be written.
+        problems: fields that are left alone because they are somebody else's.
+        dropped: retained revisions that did not fit: a rollback to them is denied.
+    """
+
+    rejected: str | None = None
+    failed: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def active_overrides(
+    policy: ErrorBudgetPolicy, overrides: Iterable[GateOverride], now: datetime
+) -> list[tuple[GateOverride, Active]]:
+    """The overrides of `policy` that let changes pass now, with their ends."""
+    found = []
+    for override in overrides:
+        if override.spec.policy == policy.metadata.name:
+            answer = verdict(override, policy, now)
+            if isinstance(answer, Active):
+                found.append((override, answer))
+    return found
+
+
+def gates(
+    policy: ErrorBudgetPolicy,
+    decision: Decision,
+    *,
+    governed: Iterable[str],
+    live: Live,
+    overrides: Iterable[tuple[GateOverride, Active]],
+    there: Iterable[Manifest],
+    now: datetime,
+) -> Rendered:
+    """The admission policies and bindings that `decision` asks for; none if it lets all pass."""
+    if decision.effective is Admission.ALLOW:
+        return Rendered(())
+    wanted = set(governed)
+    denies = decision.effective is Admission.DENY
+    prefix, suffix = _texts(policy, decision)
+    freeze = Freeze(
+        namespace=policy.metadata.namespace,
+        policy=policy.metadata.name,
+        uid=policy.metadata.uid,
+        action="Deny" if denies else "Warn",
+        message_prefix=prefix,
+        message_suffix=suffix,
+        selector=policy.spec.workloads.selector,
+        expires=decision.expires or _warned_until(policy, there, now),
+        exempt_template_keys=tuple(policy.spec.exemptions.template_keys),
+        exempt_users=tuple(policy.spec.exemptions.service_accounts),
+        workloads=tuple(
+            with_revisions(one, live.replica_sets)
+            for one in live.deployments
+            if one["metadata"]["name"] in wanted
+        ),
+        overrides=tuple(
+            Override(until=active.until, workloads=tuple(override.spec.workloads))
+            for override, active in overrides
+        ),
+    )
+    return render(freeze)
+
+
+def _texts(policy: ErrorBudgetPolicy, decision: Decision) -> tuple[str, str]:
+    if decision.effective is Admission.DENY:
+        parts = denial_parts(decision, policy.spec, workload_kind="Deployment")
+        return parts.prefix, parts.suffix
+    namespace = policy.metadata.namespace
+    return f"{warning(decision)} Change of Deployment {namespace}/", " passes."
+
+
+def _warned_until(policy: ErrorBudgetPolicy, there: Iterable[Manifest], now: datetime) -> datetime:
+    """When a warning ends unless it is renewed: like a freeze, but remembered in the gate itself.
+
+    A decision has an end only if it denies; a warning must not outlive a dead controller either.
+    """
+    length = parse_duration(policy.spec.when_blind.hold_for)
+    for gate in there:
+        text = (gate["metadata"].get("annotations") or {}).get(names.EXPIRES)
+        ends = datetime.fromisoformat(text) if text else now
+        if length / 2 <= ends - now <= length:
+            return ends
+    return (now + length).replace(microsecond=0) + timedelta(seconds=1)
+
+
+def want(policy: ErrorBudgetPolicy, decision: Decision, *, killed: bool) -> Want:
+    """What the policy wants on each workload that it governs.
+
+    Only mode Enforce wants anything, and nothing is wanted while the kill switch is engaged.
+    """
+    uid = policy.metadata.uid
+    expanded = annotations(decision)
+    if killed or policy.spec.mode is not Mode.ENFORCE or isinstance(expanded, UnknownVariable):
+        return Want(uid)
+    return Want(uid, pause=decision.stage_spec.pause_rollouts, annotations=expanded)
+
+
+def workload_changes(
+    policy: ErrorBudgetPolicy,
+    wanted: Want | None,
+    *,
+    governed: Iterable[str],
+    live: Live,
+    now: datetime,
+) -> list[tuple[Target, Changes]]:
+    """The writes on workloads, so that they carry what `wanted` says and nothing else of ours."""
+    uid, governed_names = policy.metadata.uid, set(governed)
+    mine = policy.status.workloads.changed
+    changes = []
+    for deployment in live.deployments:
+        target = Target.of(deployment)
+        records = {uid: [one for one in mine if one.name == target.name]}
+        for other, theirs in (live.others or {}).items():
+            records[other] = [one for one in theirs if one.uid == target.uid]
+        wants = [_kept(other, theirs) for other, theirs in records.items() if other != uid]
+        if wanted is not None and target.name in governed_names:
+            wants.append(wanted)
+        changes.append((target, plan(target, wants, records, now)))
+    return changes
+
+
+def _kept(uid: str, records: Iterable[UndoRecord]) -> Want:
+    """What another policy has written down to want: it alone decides about taking it back."""
+    pause, notes = False, {}
+    for record in records:
+        key = annotation_key(record.field)
+        if record.field == PAUSED:
+            pause = True
+        elif key is not None:
+            notes[key] = str(json.loads(record.value))
+    return Want(uid, pause=pause, annotations=notes)
+
+
+def status_of(
+    policy: ErrorBudgetPolicy,
+    decision: Decision,
+    outcome: Outcome,
+    *,
+    governed: int,
+    records: Iterable[UndoRecord],
+    overrides: Iterable[GateOverride],
+    switch: KillSwitch | None,
+    now: datetime,
+) -> ErrorBudgetPolicyStatus:
+    """The status after a decision was carried out, as far as `outcome` says."""
+    stage, decided, timers = status_fields(decision)
+    generation = policy.metadata.generation
+    claimed = [*claims(decision), _enforcing(decision, outcome, switch)]
+    contested = [problem for problem in outcome.problems if problem.contested]
+    if contested:
+        message = "; ".join(problem.message for problem in contested[:_SHOWN])
+        claimed.append(Claim(ConditionType.CONTESTED, "True", Reason.REVERTED_BY_OTHERS, message))
+    return ErrorBudgetPolicyStatus(
+        observed_generation=generation,
+        stage=stage,
+        decision=decided,
+        timers=timers,
+        workloads=WorkloadsStatus(governed=governed, changed=sorted(records, key=_record_key)),
+        overrides=sorted(override.metadata.name for override in overrides),
+        history=history(policy.status.history, decision.transition),
+        conditions=merge(policy.status.conditions, claimed, generation=generation, now=_whole(now)),
+    )
+
+
+def invalid_status(
+    policy: ErrorBudgetPolicy, problems: Iterable[object], now: datetime
+) -> ErrorBudgetPolicyStatus:
+    """The status of a policy whose spec makes no sense; what was decided before stays."""
+    return policy.status.model_copy(
+        update={
+            "observed_generation": policy.metadata.generation,
+            "conditions": stalled(
+                policy.status.conditions,
+                "; ".join(str(problem) for problem in problems),
+                generation=policy.metadata.generation,
+                now=now,
+            ),
+        }
+    )
+
+
+def stalled(
+    before: Iterable[Condition], message: str, *, generation: int, now: datetime
+) -> list[Condition]:
+    """Conditions of an object that nothing can be done for until somebody corrects it."""
+    claimed = [
+        Claim(ConditionType.READY, "False", Reason.INVALID_SPEC, message),
+        Claim(ConditionType.STALLED, "True", Reason.INVALID_SPEC, message),
+    ]
+    return merge(before, claimed, generation=generation, now=_whole(now))
+
+
+def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) -> Claim:
+    """Whether what was decided is in force; never silent where it is not."""
+    if switch is not None:
+        message = f"The kill switch lifts all enforcement: {switch.reason} ({switch.engaged_by})."
+        return Claim(ConditionType.ENFORCING, "False", Reason.KILL_SWITCH, message)
+    if outcome.rejected is not None:
+        return Claim(ConditionType.ENFORCING, "False", Reason.GATE_REJECTED, outcome.rejected)
+    failed = [*outcome.failed, *(one.message for one in outcome.problems if not one.contested)]
+    if failed:
+        more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+        message = "; ".join(failed[:_SHOWN]) + more
+        return Claim(ConditionType.ENFORCING, "False", Reason.WRITE_FAILED, message)
+    if decision.admission is not Admission.ALLOW and decision.effective is Admission.ALLOW:
+        message = "Mode Observe records the decision and enforces nothing."
+        return Claim(ConditionType.ENFORCING, "False", Reason.OBSERVE_ONLY, message)
+    reason = {
+        Admission.ALLOW: Reason.NOTHING_TO_ENFORCE,
+        Admission.WARN: Reason.WARN_ONLY,
+        Admission.DENY: Reason.ENFORCED,
+    }[decision.effective]
+    return Claim(ConditionType.ENFORCING, "True", reason, "; ".join(outcome.dropped[:_SHOWN]))
+
+
+def _record_key(record: UndoRecord) -> tuple[str, str, str]:
+    return record.name, record.uid, record.field
+
+
+def _whole(now: datetime) -> datetime:
+    return now.replace(microsecond=0)

@@ -1,0 +1,231 @@
+"""The writes that carry a policy's decision out. Each is made only if it would change something."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from sluice.api.policy import Admission, ErrorBudgetPolicy, ErrorBudgetPolicyStatus
+from sluice.controller.policy_plan import stalled
+from sluice.enforcement.names import MANAGED_BY, MANAGER, POLICY_UID
+from sluice.enforcement.native import Manifest
+from sluice.enforcement.plan import Changes
+from sluice.enforcement.sweep import Sweep, sweep
+from sluice.enforcement.target import Target
+from sluice.kube import events
+from sluice.kube.api_server import ApiError, ApiServer
+from sluice.kube.cache import Cache, Malformed
+from sluice.kube.resources import (
+    ADMISSION_BINDINGS,
+    ADMISSION_POLICIES,
+    DEPLOYMENTS,
+    POLICIES,
+)
+from sluice.policy.decision import Decision
+from sluice.telemetry.metrics import Metrics
+
+FINALIZER = "sluice.dev/thaw"
+_GATES = {it.kind: it for it in (ADMISSION_POLICIES, ADMISSION_BINDINGS)}
+_REFUSED = frozenset({400, 403, 404, 422})
+"""Answers of the API server that mean that the gate is not wanted, now or later."""
+_AT_ONCE = 8
+
+_log = structlog.get_logger(__name__)
+
+
+class NotThawedError(Exception):
+    """Workloads of a policy that is being deleted could not be given back yet."""
+
+    def __init__(self, failed: Sequence[str]) -> None:
+        super().__init__("; ".join(failed))
+
+
+class PolicyWriter:
+    """Writes for ErrorBudgetPolicies. Methods raise `ApiError` where nothing else is said."""
+
+    def __init__(
+        self,
+        *,
+        api: ApiServer,
+        cache: Cache,
+        metrics: Metrics,
+        identity: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._metrics = metrics
+        self._identity = identity
+        self._clock = clock
+        self._bare: set[str] = set()
+        self._told: dict[str, str] = {}
+
+    async def status(
+        self, policy: ErrorBudgetPolicy, status: ErrorBudgetPolicyStatus
+    ) -> ErrorBudgetPolicy:
+        """Write the status, and take what was stored into the cache at once."""
+        if status == policy.status:
+            return policy
+        body = {"metadata": _identify(policy), "status": status.to_json()}
+        return await self._apply(policy, body, subresource="status")
+
+    async def malformed(self, found: Malformed, *, now: datetime) -> None:
+        """Tell the owner of a policy that it can't be read, and why; its gates are left to end."""
+        if self._told.get(found.metadata.uid) == found.problem:
+            return
+        generation = found.metadata.generation
+        conditions = stalled([], found.problem, generation=generation, now=now)
+        status = ErrorBudgetPolicyStatus(observed_generation=generation, conditions=conditions)
+        metadata = {
+            "name": found.metadata.name,
+            "namespace": found.metadata.namespace,
+            "uid": found.metadata.uid,
+        }
+        body = {"metadata": metadata, "status": status.to_json()}
+        await self._api.apply(POLICIES, body, subresource="status")
+        self._told[found.metadata.uid] = found.problem
+
+    async def hold(self, policy: ErrorBudgetPolicy) -> ErrorBudgetPolicy:
+        """Put our finalizer on the policy: it must not go while something is enforced for it."""
+        if FINALIZER in policy.metadata.finalizers:
+            return policy
+        body = {"metadata": {**_identify(policy), "finalizers": [FINALIZER]}}
+        return await self._apply(policy, body)
+
+    async def release(self, policy: ErrorBudgetPolicy) -> None:
+        """Take our finalizer off."""
+        if FINALIZER not in policy.metadata.finalizers:
+            return
+        await self._apply(policy, {"metadata": _identify(policy)})
+
+    async def gates_of(self, policy: ErrorBudgetPolicy, *, expected: bool) -> list[Manifest]:
+        """The admission policies and bindings that exist for the policy.
+
+        Nothing is asked if none are `expected` and none were left when this was last looked at.
+        """
+        if policy.metadata.uid in self._bare and not expected:
+            return []
+        return await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}={policy.metadata.uid}")
+
+    async def gates(
+        self, policy: ErrorBudgetPolicy, there: Sequence[Manifest], wanted: Sequence[Manifest]
+    ) -> str | None:
+        """Make the gates `wanted` out of those that are `there`.
+
+        The API server's words if it does not want one of them.
+        """
+        uid = policy.metadata.uid
+        try:
+            await self._sweep(sweep(there, {uid: wanted}))
+        except ApiError as error:
+            if error.status not in _REFUSED:
+                raise
+            return _rejection(error)
+        if wanted:
+            self._bare.discard(uid)
+        else:
+            self._bare.add(uid)
+        return None
+
+    async def sweep(self) -> None:
+        """Delete the gates of policies that do not exist any more."""
+        uids = [self._cache.uid(key) for key in self._cache.keys(POLICIES)]
+        there = await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}")
+        await self._sweep(sweep(there, dict.fromkeys(uids)))
+
+    async def workloads(self, changes: Sequence[tuple[Target, Changes]]) -> tuple[str, ...]:
+        """Write on workloads; what failed, in words. One failure does not stop the others."""
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def write(target: Target, change: Changes) -> str | None:
+            async with slots:
+                return await self._workload(target, change)
+
+        answers = await asyncio.gather(*(write(target, change) for target, change in changes))
+        return tuple(answer for answer in answers if answer is not None)
+
+    async def announce(self, policy: ErrorBudgetPolicy, decision: Decision) -> None:
+        """Post an Event about a change of stage."""
+        transition = decision.transition
+        if transition is None:
+            return
+        denies = decision.effective is Admission.DENY
+        event = events.Event(
+            kind=POLICIES.kind,
+            metadata=policy.metadata,
+            type="Warning" if decision.admission is not Admission.ALLOW else "Normal",
+            reason=transition.reason,
+            action="Freeze" if denies else "ChangeStage",
+            note=f"{transition.from_ or 'New'} -> {transition.to}: {transition.message}",
+        )
+        _log.info("stage changed", policy=_name(policy), note=event.note)
+        await events.post(self._api, event, identity=self._identity, now=self._clock())
+
+    async def _workload(self, target: Target, change: Changes) -> str | None:
+        try:
+            if change.clear is not None:
+                await self._api.merge(
+                    DEPLOYMENTS, target.name, change.clear, namespace=target.namespace
+                )
+            if change.apply is not None:
+                await self._api.apply(DEPLOYMENTS, change.apply, force=False)
+        except ApiError as error:
+            self._metrics.writes.labels("workload", "error").inc()
+            if error.not_found:
+                return None  # it is gone, and what was changed on it with it
+            return f"Deployment {target.namespace}/{target.name}: {error.message}"
+        if change.clear is not None or change.apply is not None:
+            self._metrics.writes.labels("workload", "ok").inc()
+        return None
+
+    async def _apply(
+        self, policy: ErrorBudgetPolicy, body: dict[str, Any], *, subresource: str = ""
+    ) -> ErrorBudgetPolicy:
+        target = subresource or "finalizer"
+        try:
+            stored = await self._api.apply(POLICIES, body, subresource=subresource)
+        except ApiError:
+            self._metrics.writes.labels(target, "error").inc()
+            raise
+        self._metrics.writes.labels(target, "ok").inc()
+        _, found = self._cache.put(POLICIES, stored)
+        return found if isinstance(found, ErrorBudgetPolicy) else policy
+
+    async def _gates(self, labels: str) -> list[Manifest]:
+        found: list[Manifest] = []
+        for resource in _GATES.values():
+            # A list's items carry no kind, by which they are told apart.
+            found += [
+                {"kind": resource.kind, **item}
+                async for item in self._api.list(resource, labels=labels)
+            ]
+        return found
+
+    async def _sweep(self, plan: Sweep) -> None:
+        for manifest in plan.apply:
+            await self._api.apply(_GATES[manifest["kind"]], manifest)
+        for kind, name in plan.delete:
+            await self._api.delete(_GATES[kind], name)
+        if plan.apply or plan.delete:
+            self._metrics.writes.labels("gate", "ok").inc()
+
+
+def _identify(policy: ErrorBudgetPolicy) -> dict[str, Any]:
+    """Name and uid: with the uid an apply can't bring a deleted policy back."""
+    meta = policy.metadata
+    return {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
+
+
+def _name(policy: ErrorBudgetPolicy) -> str:
+    return f"{policy.metadata.namespace}/{policy.metadata.name}"
+
+
+def _rejection(error: ApiError) -> str:
+    hint = (
+        " Native admission needs Kubernetes 1.30 or newer."
+        if error.not_found
+        else " Deployments are not held back; the freeze is tried again."
+    )
+    return f"The API server refuses the gate: {error.message}.{hint}"
