@@ -6,6 +6,7 @@ where a text would grow too long.
 """
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 from sluice.api.policy import Admission, ErrorBudgetPolicySpec
 from sluice.policy.decision import Decision
@@ -21,7 +22,7 @@ _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _WIDTHS = (UNCUT, 120, 63, 40, 24, 16, 8)
 """How far names are cut, until a text fits; at the last width every text does."""
 
-_WARNING_WIDTHS = (63, 40, 24, 16)
+_WARNING_WIDTHS = (63, 40, 24, 16, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +107,12 @@ def _recovery(decision: Decision, *, room: int) -> str:
 
 
 def _essential(decision: Decision) -> str:
-    for brief in (False, True):
-        for width in _WARNING_WIDTHS:
-            text = (
-                f"ErrorBudgetPolicy {shorten(decision.namespace, width)}/"
-                f"{shorten(decision.policy, width)}: "
-                f"{decision.cause.sentence(width=width, brief=brief)}."
-            )
-            if len(text) <= ESSENTIAL_LIMIT:
-                return text
+    for brief, width in product((False, True), _WARNING_WIDTHS):
+        text = (
+            f"ErrorBudgetPolicy {shorten(decision.namespace, width)}/"
+            f"{shorten(decision.policy, width)}: "
+            f"{decision.cause.sentence(width=width, brief=brief)}."
+        )
+        if len(text) <= ESSENTIAL_LIMIT:
+            break
     return text

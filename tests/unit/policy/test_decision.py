@@ -168,6 +168,13 @@ def test_figures_are_rewritten_when_the_stage_changes() -> None:
     assert (warning.remaining, exhausted.remaining) == (Decimal("20.200"), Decimal("19.900"))
 
 
+def test_figures_are_rewritten_when_recovery_begins() -> None:
+    *_, held, recovering = run(
+        [(0 * MINUTE, [known("12")]), (1 * MINUTE, [known("24.8")]), (2 * MINUTE, [known("25.2")])]
+    )
+    assert (held.remaining, recovering.remaining) == (Decimal("24.800"), Decimal("25.200"))
+
+
 def test_figures_are_rewritten_when_another_objective_decides() -> None:
     first, second = run(
         [

@@ -1,7 +1,12 @@
 """The one-line texts that people meet at a gate."""
 
+from dataclasses import replace
+
 import pytest
 
+from sluice.api.policy import Admission
+from sluice.api.reasons import Reason
+from sluice.api.slo import Level
 from sluice.policy.message import denial, denial_parts, warning
 from tests.unit.policy.examples import HOUR, MINUTE, T0, decided, known, run, spec_of, unknown
 
@@ -76,10 +81,11 @@ def test_a_budget_is_rounded_down_so_that_it_looks_below_its_limit(
     assert f"has {shown} of its 30d budget left" in decided(known(remaining)).message
 
 
-def test_within_the_margin_a_denial_says_where_the_freeze_ends() -> None:
-    *_, held = run([(0 * MINUTE, [known("12")]), (MINUTE, [known("22")])])
+@pytest.mark.parametrize("remaining", ["20.0", "22.0", "24.9"])
+def test_within_the_margin_a_denial_says_where_the_freeze_ends(remaining: str) -> None:
+    *_, held = run([(0 * MINUTE, [known("12")]), (MINUTE, [known(remaining)])])
     assert held.message == (
-        "SLO checkout-availability has 22.0% of its 30d budget left "
+        f"SLO checkout-availability has {remaining}% of its 30d budget left "
         "(freeze below 20%, thaw from 25%)."
     )
 
@@ -150,3 +156,37 @@ def test_a_blind_warning_keeps_to_the_essential() -> None:
         "ErrorBudgetPolicy shop/default: SLO x has been unknown since 2026-08-20T10:05Z "
         "(SourceUnreachable)."
     )
+
+
+LONGEST = "n" * 253
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+@pytest.mark.parametrize("remaining", ["12", "-999999999"])
+def test_names_are_cut_where_a_text_would_grow_too_long(reason: Reason, remaining: str) -> None:
+    stages = [
+        {"name": "Healthy"},
+        {
+            "name": "S" * 63,
+            "when": {
+                "remainingBelow": "-100.125",
+                "burnRateAbove": {"window": "30m", "value": "999999.999"},
+                "level": "Critical",
+            },
+            "admission": "Deny",
+        },
+    ]
+    spec = spec_of(stages=stages)
+    worst = known(remaining, LONGEST, level=Level.PAGE, burn={"30m": "1000000"}, window="w" * 99)
+    for decision in run(
+        [(0 * MINUTE, [worst]), (1 * MINUTE, [unknown(LONGEST, reason=reason)])], spec=spec
+    ):
+        named = replace(decision, policy=LONGEST, namespace="m" * 63)
+        parts = denial_parts(named, spec, workload_kind="Deployment")
+        text = denial(named, spec, workload_kind="Deployment", workload_name=LONGEST)
+        assert len(text) <= 600
+        assert len(parts.prefix) + 253 + len(parts.suffix) <= 600
+        assert len(warning(replace(named, effective=Admission.DENY))) <= 120
+        for cut in (text, parts.prefix, warning(named)):
+            assert "ErrorBudgetPolicy mmmmmm" in cut
+            assert "nnn.." in cut

@@ -217,7 +217,10 @@ def test_evaluating_again_at_the_same_time_changes_nothing(
         assert again.message == decision.message
 
 
-names = st.text(min_size=1, max_size=400)
+names = st.one_of(
+    st.text(min_size=1, max_size=400),
+    st.integers(1, 400).map(lambda length: "n" * length),
+)
 
 
 @st.composite
