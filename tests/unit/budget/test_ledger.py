@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.budget.ledger import SLICE, Counts, Ledger, Live, Slices
+from sluice.budget.windows import DAY, HOUR
+
+MONTH = 30 * DAY
+NOON = 500_000 * HOUR
+FIRST = NOON // SLICE
+
+
+def slices(
+    first: int, totals: list[float], bads: list[float] | None = None, covered: bool = True
+) -> Slices:
+    total = np.array(totals, float)
+    bad = np.array(bads, float) if bads is not None else np.zeros(len(totals))
+    return Slices(first, total, bad, np.full(len(totals), covered))
+
+
+def test_an_empty_ledger_has_no_counts_and_no_data() -> None:
+    ledger = Ledger(DAY)
+    assert ledger.between(0, NOON) == Counts()
+    assert ledger.closed is None
+    assert ledger.newest_covered() is None
+    assert ledger.first_covered(0) is None
+
+
+def test_slices_add_up_to_what_was_put() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10, 20, 30], [1, 0, 2]))
+    assert ledger.between(NOON, NOON + 3 * SLICE) == Counts(60, 3, 3 * SLICE)
+
+
+def test_a_slice_that_is_partly_inside_counts_in_proportion() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10, 20, 30]))
+    half = ledger.between(NOON + SLICE / 2, NOON + 2 * SLICE)
+    assert half == Counts(25, 0, 1.5 * SLICE)
+
+
+def test_a_slice_that_is_put_again_is_replaced() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10, 20, 30]))
+    ledger.put(slices(FIRST + 1, [25, 31], [5, 0]))
+    assert ledger.between(NOON, NOON + HOUR) == Counts(66, 5, 3 * SLICE)
+
+
+def test_slices_left_out_are_a_gap_and_not_zero() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10])).put(slices(FIRST + 4, [10]))
+    assert ledger.between(NOON, NOON + 5 * SLICE).covered == 2 * SLICE
+
+
+def test_a_slice_without_data_is_not_covered() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10])).put(slices(FIRST + 1, [0], covered=False))
+    assert ledger.newest_covered() == NOON + SLICE
+    assert ledger.between(NOON, NOON + 2 * SLICE).covered == SLICE
+
+
+def test_history_may_be_put_newest_first() -> None:
+    day = DAY // SLICE
+    ledger = Ledger(MONTH)
+    for back in range(1, 31):
+        ledger.put(slices(FIRST - back * day, [2.0] * day, [1.0] * day))
+    assert ledger.between(NOON - MONTH, NOON) == Counts(60 * day, 30 * day, MONTH)
+
+
+def test_old_slices_that_make_no_whole_hours_are_refused() -> None:
+    ledger = Ledger(MONTH).put(slices(FIRST, [1]))
+    with pytest.raises(ValueError, match="whole hours"):
+        ledger.put(slices(FIRST - 5 * DAY // SLICE + 1, [1.0] * 11))
+
+
+def test_events_behind_the_window_are_gone() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10.0] * 12))
+    ledger.put(slices(FIRST + 40 * 12, [1.0] * 12))
+    assert ledger.between(0, NOON + 41 * HOUR) == Counts(12, 0, HOUR)
+
+
+def test_a_month_without_any_slice_leaves_nothing_behind() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10.0] * 12))
+    later = FIRST + 40 * DAY // SLICE
+    ledger.put(slices(later, [1]))
+    assert ledger.between(0, (later + 1) * SLICE) == Counts(1, 0, SLICE)
+
+
+def test_hours_behind_three_days_still_count() -> None:
+    ledger = Ledger(MONTH)
+    for hour in range(20 * 24):
+        ledger.put(slices(FIRST + hour * 12, [3.0] * 12, [1.0] * 12))
+    assert ledger.between(NOON, NOON + 20 * DAY) == Counts(20 * 24 * 36, 20 * 24 * 12, 20 * DAY)
+
+
+def test_live_counts_are_added_until_their_slice_is_closed() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10]))
+    ledger.tick(Live(NOON + SLICE + 100, 4, 1, covered=True))
+    assert ledger.between(NOON, NOON + SLICE + 100) == Counts(14, 1, SLICE + 100)
+    assert ledger.between(NOON, NOON + SLICE + 50) == Counts(12, 0.5, SLICE + 50)
+    assert ledger.newest_covered() == NOON + SLICE + 100
+    ledger.put(slices(FIRST + 1, [5]))
+    assert ledger.between(NOON, NOON + 2 * SLICE) == Counts(15, 0, 2 * SLICE)
+
+
+def test_putting_old_slices_again_keeps_the_live_counts() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10, 10]))
+    ledger.tick(Live(NOON + 2 * SLICE + 60, 4, 1, covered=True))
+    ledger.put(slices(FIRST, [11]))
+    assert ledger.between(NOON, NOON + HOUR).total == 25
+
+
+@pytest.mark.parametrize("back", [SLICE, 2 * HOUR + SLICE, 5 * DAY])
+def test_the_first_data_are_found_to_the_slice_or_behind_three_days_to_the_hour(back: int) -> None:
+    ledger = Ledger(MONTH).put(slices(FIRST, [1]))
+    first = (NOON - back) // SLICE
+    aligned = first // 12 * 12
+    run = [0.0] * (FIRST - aligned)
+    covered = np.arange(aligned, FIRST) >= first
+    ledger.put(Slices(aligned, np.array(run), np.array(run), covered))
+    assert ledger.first_covered(NOON - MONTH) == (first if back < 3 * DAY else aligned) * SLICE
+
+
+def test_hours_are_given_from_any_hour_on() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [1.0] * 12 + [2.0] * 6, [0.5] * 18))
+    total, bad = ledger.by_hour(NOON - 2 * HOUR, NOON + 2 * HOUR)
+    assert total.tolist() == [0, 0, 12, 12]
+    assert bad.tolist() == [0, 0, 6, 3]
+
+
+def test_a_quarter_takes_less_than_32_kib() -> None:
+    ledger = Ledger(92 * DAY)
+    rings = (ledger._fine, ledger._hours)
+    size = sum(r._total.nbytes + r._bad.nbytes + r._covered.nbytes for r in rings)
+    assert size <= 32 * 1024
+
+
+counts = st.floats(0, 1e12, allow_nan=False).map(lambda x: float(np.float64(x)))
+
+
+@given(
+    st.lists(st.tuples(counts, st.booleans()), min_size=1, max_size=1500),
+    st.integers(0, 30),
+    st.data(),
+)
+def test_sums_are_those_of_a_plain_list_whatever_the_order_of_writing(
+    rows: list[tuple[float, bool]], offset: int, data: st.DataObject
+) -> None:
+    """Against a model that keeps everything: put in pieces, then asked for any whole hours."""
+    start = FIRST - FIRST % 12 + offset
+    ledger = Ledger(MONTH)
+    at = 0
+    while at < len(rows):
+        size = data.draw(st.integers(1, 200))
+        piece = rows[at : at + size]
+        total = np.array([count if there else 0.0 for count, there in piece])
+        ledger.put(Slices(start + at, total, total / 2, np.array([there for _, there in piece])))
+        at += size
+    first = data.draw(st.integers(-20, 130)) * 12 + FIRST - FIRST % 12
+    end = first + data.draw(st.integers(0, 130)) * 12
+    expected = [count for n, (count, there) in enumerate(rows, start) if there and first <= n < end]
+    found = ledger.between(first * SLICE, end * SLICE)
+    assert found.total == pytest.approx(sum(expected), rel=1e-6)
+    assert found.bad == pytest.approx(sum(expected) / 2, rel=1e-6)
+    assert found.covered == len(expected) * SLICE
