@@ -54,7 +54,10 @@ def _parse_time(value: Any) -> Any:
 def _whole_seconds(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time needs a zone: write it as 2026-08-20T10:04:00Z")
-    return value.astimezone(UTC).replace(microsecond=0)
+    try:
+        return value.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise ValueError("a time must lie in the years 1 to 9999 in UTC") from None
 
 
 def _format_time(value: datetime) -> str:

@@ -30,7 +30,7 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         ValueError: `text` is no Prometheus duration, or one beyond a hundred years.
     """
-    if not text or not _WHOLE.match(text):
+    if not text or not _WHOLE.fullmatch(text):
         raise ValueError(f"{text!r} is no duration: write it as 30d, 1h30m or 500ms")
     milliseconds = sum(int(count) * _UNITS_MS[unit] for count, unit in _PART.findall(text))
     if milliseconds > _MAX_MS:
