@@ -24,6 +24,9 @@ class Prometheus:
         session: an open HTTP session; it carries further authentication.
         timeout: seconds for one request, its answer included.
         max_bytes: a longer answer is refused.
+
+    Raises:
+        ValueError: the URL is not one of HTTP; said without showing it, as it may hold a password.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Prometheus:
         max_bytes: int = 64 << 20,
     ) -> None:
         self.name = name
-        self._url = URL(url)
+        self._url = _base(name, url)
         self._session = session
         self._timeout = timeout
         self._max_bytes = max_bytes
@@ -106,8 +109,6 @@ class Prometheus:
                 divisible=True,
             )
         match error:
-            case aiohttp.InvalidURL():
-                return Failure(Reason.INVALID_SPEC, f"{self._where}: this is no usable URL")
             case aiohttp.ClientConnectorDNSError():
                 problem = f"its host name is not known ({error.os_error.strerror})"
             case aiohttp.ClientConnectorCertificateError():
@@ -120,3 +121,14 @@ class Prometheus:
             Reason.SOURCE_UNREACHABLE,
             f"{self._where} cannot be reached: {problem}; check its URL, and that it runs",
         )
+
+
+def _base(name: str, url: str) -> URL:
+    problem = f"source {name!r}: its URL must be like http://prometheus.monitoring:9090"
+    try:
+        base = URL(url)
+    except ValueError as error:
+        raise ValueError(problem) from error
+    if base.scheme not in {"http", "https"} or not base.host:
+        raise ValueError(problem)
+    return base
