@@ -42,17 +42,23 @@ def figures(found: Outcome, before: Memory, *, entered: bool, now: datetime) -> 
         return remembered
     if found.reason is Reason.BLIND_OPEN:
         return Figures(None, None, None)
-    return Figures(before.objective, before.remaining, before.recovered_at)
+    return Figures(before.objective, before.remaining, _ahead(before.recovered_at, now))
 
 
 def _measured(standing: Standing, now: datetime) -> Figures:
     bounded = max(-_BOUND, min(_BOUND, standing.remaining))
-    at = standing.objective.recovered_at
     return Figures(
         objective=standing.objective.name,
         remaining=bounded.quantize(Decimal("0.001"), rounding=ROUND_HALF_UP),
-        recovered_at=at.astimezone(UTC).replace(microsecond=0) if at and at > now else None,
+        recovered_at=_ahead(standing.objective.recovered_at, now),
     )
+
+
+def _ahead(time: datetime | None, now: datetime) -> datetime | None:
+    """`time` as the API stores it, unless it has passed: then it is no forecast any more."""
+    if time is None or time <= now:
+        return None
+    return time.astimezone(UTC).replace(microsecond=0)
 
 
 def _moved(fresh: Figures, remembered: Figures, now: datetime) -> bool:

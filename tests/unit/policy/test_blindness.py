@@ -237,6 +237,17 @@ def test_a_blind_freeze_is_not_renewed_beyond_the_moment_when_it_opens() -> None
     ]
 
 
+def test_a_time_of_recovery_that_passes_while_blind_is_not_promised_any_more() -> None:
+    decisions = run(
+        [
+            (0 * MINUTE, [known("12", recovered_at=T0 + 20 * MINUTE)]),
+            (10 * MINUTE, [unknown()]),
+            (20 * MINUTE, [unknown()]),
+        ]
+    )
+    assert [it.recovered_at for it in decisions] == [T0 + 20 * MINUTE, T0 + 20 * MINUTE, None]
+
+
 def test_a_freeze_that_stays_closed_is_renewed_while_blind() -> None:
     decisions = run(
         [(m * MINUTE, [known("12")] if m == 0 else [unknown()]) for m in (0, 10, 40, 71)],
