@@ -47,6 +47,16 @@ class Status(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class Atomic(Status):
+    """A part of a status that is written as a whole.
+
+    Server-side apply owns the parts of an object one by one, and a part of which the last field
+    is taken away is left as `null`, which its schema refuses. There is only one writer here.
+    """
+
+    model_config = {"json_schema_extra": {"x-kubernetes-map-type": "atomic"}}
+
+
 def _parse_time(value: Any) -> Any:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from sluice.api.base import Duration, Name, Percent, Spec, Status, Time, cel, rule
+from sluice.api.base import Atomic, Duration, Name, Percent, Spec, Status, Time, cel, rule
 from sluice.api.metadata import Condition, LabelSelector, ObjectMeta
 from sluice.api.slo import Level
 
@@ -251,7 +251,7 @@ class ErrorBudgetPolicySpec(Spec):
     )
 
 
-class DecisionStatus(Status):
+class DecisionStatus(Atomic):
     """What holds for governed workloads now; every gate reads this one value."""
 
     admission: Admission = Field(description="What a change of a pod template meets.")
@@ -270,7 +270,7 @@ class DecisionStatus(Status):
     )
 
 
-class Timers(Status):
+class Timers(Atomic):
     """What the policy is waiting for; kept here so that it survives a restart."""
 
     recovering_since: Time | None = Field(
@@ -294,7 +294,7 @@ class UndoRecord(Status):
     reverts: int = Field(default=0, description="How often somebody else took the change back.")
 
 
-class WorkloadsStatus(Status):
+class WorkloadsStatus(Atomic):
     """The workloads that the policy governs."""
 
     governed: int = Field(default=0, description="How many there are.")
@@ -302,10 +302,7 @@ class WorkloadsStatus(Status):
         default=[],
         max_length=4096,
         description="What Sluice changed on them and will undo.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["uid", "field"],
-        },
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
 
 
@@ -339,7 +336,7 @@ class ErrorBudgetPolicyStatus(Status):
         default=[],
         max_length=64,
         description="Names of the GateOverrides that are active.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     history: list[Transition] = Field(
         default=[],

@@ -34,6 +34,7 @@ _KEYWORDS = (
     "properties",
     "items",
     "additionalProperties",
+    "x-kubernetes-map-type",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     RULES,

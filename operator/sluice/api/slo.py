@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from sluice.api.base import Duration, Name, Percent, Spec, Status, Time, cel, rule
+from sluice.api.base import Atomic, Duration, Name, Percent, Spec, Status, Time, cel, rule
 from sluice.api.metadata import Condition, ObjectMeta
 
 Selector = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -184,7 +184,7 @@ class ServiceLevelObjectiveSpec(Spec):
     )
 
 
-class WindowStatus(Status):
+class WindowStatus(Atomic):
     """The window that the numbers are about."""
 
     start: Time = Field(description="Where the window begins; floored to the hour.")
@@ -208,7 +208,7 @@ class TimeBudget(Status):
     per_day: str = Field(description="A day's share of it.")
 
 
-class ErrorBudgetStatus(Status):
+class ErrorBudgetStatus(Atomic):
     """What was spent and what is left, in percent of the whole window's budget."""
 
     consumed: Percent = Field(description="Percent of the whole window's budget spent.")
@@ -225,7 +225,7 @@ class BurnRate(Status):
     value: str = Field(description="The burn rate, two decimals.")
 
 
-class Forecast(Status):
+class Forecast(Atomic):
     """What becomes of the budget if things go on."""
 
     exhausted_at: Time | None = Field(
@@ -262,10 +262,7 @@ class ServiceLevelObjectiveStatus(Status):
         default=[],
         max_length=16,
         description="How fast the budget is being spent.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["window"],
-        },
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     forecast: Forecast | None = Field(
         default=None, description="What becomes of it if things go on."
