@@ -17,9 +17,9 @@ from sluice.enforcement.freeze import Freeze
 from sluice.enforcement.retained import (
     Dropped,
     Entry,
-    any_literal,
     chunks,
     entry,
+    of_this_workload,
     shards,
 )
 
@@ -151,10 +151,14 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
 
 
 def _retained(part: Sequence[Entry]) -> dict[str, str]:
-    templates = chunks((one.workload, one.templates) for one in part)
-    images = chunks((one.workload, one.images) for one in part)
-    variables = {f"templates{number}": text for number, text in enumerate(templates)}
-    variables |= {f"images{number}": text for number, text in enumerate(images)}
+    variables: dict[str, str] = {}
+    families = {
+        "templates": [(one.workload, one.templates) for one in part],
+        "images": [(one.workload, one.images) for one in part],
+    }
+    for family, literals in families.items():
+        maps = {f"{family}{number}": text for number, text in enumerate(chunks(literals))}
+        variables |= {**maps, family: of_this_workload(maps)}
     same_template = conditions.same_template(
         spec="r.spec",
         metadata="r.meta",
@@ -166,10 +170,10 @@ def _retained(part: Sequence[Entry]) -> dict[str, str]:
         "size(r) == size(variables.newImages) && "
         "variables.newImages.all(i, i[0] in r && r[i[0]] == i[1])"
     )
-    exact = any_literal([f"templates{number}" for number in range(len(templates))], same_template)
-    earlier = any_literal([f"images{number}" for number in range(len(images))], same_images)
     changed = "variables.newImages != variables.oldImages"
-    variables["rolledBack"] = cel.some([exact, cel.every([changed, earlier])])
+    earlier = f"{changed} && variables.images.exists(r, {same_images})"
+    exact = f"variables.templates.exists(r, {same_template})"
+    variables["rolledBack"] = cel.some([earlier, exact])
     return variables
 
 

@@ -1,8 +1,8 @@
 """Retained revisions as CEL literals, cut to the limits of expressions and of objects.
 
-A rollback is recognised in two ways. Templates of revisions that have the workload's current
-images are spelled out whole. Of the others the images suffice: what goes back to an earlier set of
-images is a rollback, and the rest of a template is most of its size.
+A rollback is recognised in two ways. What goes back to the images of a retained revision is one,
+if it changes the images at all. Templates are spelled out whole only where images do not tell
+revisions apart: where several of a workload's have the images that it runs now.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,14 @@ from typing import Any
 from sluice.enforcement import cel
 from sluice.enforcement.freeze import Revision, Workload
 
-SHARD_LIMIT = 900_000
-"""Characters of literals in one object; etcd takes requests of 1.5 MiB, other stores less."""
+SHARD_LIMIT = 500_000
+"""Characters of literals in one object. etcd would take 1.5 MiB; the API server needs some seconds
+to compile this many, and a request to it ends after 34."""
+
+CHUNK_SIZE = 10_000
+"""Characters that an expression with several literals is cut at. The time to compile one grows with
+the square of the number of its `dyn()`: 100,000 characters took 6 s at once, 0.7 s in ten parts.
+"""
 
 _ENTRY_MARGIN = 16
 """Characters around a workload's literals in a chunk: `:dyn([` and the like."""
@@ -54,16 +60,16 @@ class _Selection:
     dropped: list[Dropped] = field(default_factory=list)
     size: int = 0
 
-    def add(self, revision: Revision, exempt_keys: Sequence[str]) -> None:
-        exact = revision.images == self.workload.images
-        text = template_literal(revision.template, exempt_keys) if exact else _images(revision)
+    def add(self, revision: Revision, text: str, among: dict[str, None]) -> None:
         size = len(self.workload.name) + _ENTRY_MARGIN + len(text)
+        if text in among:
+            return
         if size > cel.MAX_EXPRESSION - _ENTRY_MARGIN:
-            self._drop(revision, f"its template needs {size} characters of CEL, too many for one")
+            self._drop(revision, f"it needs {size} characters of CEL, too many for one expression")
         elif self.size + size > SHARD_LIMIT:
             self._drop(revision, "newer revisions fill one admission policy")
         else:
-            (self.templates if exact else self.images).setdefault(text)
+            among[text] = None
             self.size += size
 
     def _drop(self, revision: Revision, why: str) -> None:
@@ -75,8 +81,13 @@ class _Selection:
 def entry(workload: Workload, exempt_keys: Sequence[str]) -> Entry:
     """What `workload` can roll back to, as literals; what does not fit is in `dropped`."""
     selection = _Selection(workload)
-    for revision in sorted(workload.revisions, key=lambda one: one.number, reverse=True):
-        selection.add(revision, exempt_keys)
+    newest_first = sorted(workload.revisions, key=lambda one: one.number, reverse=True)
+    for revision in newest_first:
+        selection.add(revision, cel.json(dict(revision.images)), selection.images)
+    alike = [one for one in newest_first if one.images == workload.images]
+    for revision in alike if len(alike) > 1 else ():
+        literal = template_literal(revision.template, exempt_keys)
+        selection.add(revision, literal, selection.templates)
     return Entry(
         workload.name,
         tuple(selection.templates),
@@ -98,10 +109,6 @@ def template_literal(template: Mapping[str, Any], exempt_keys: Sequence[str]) ->
     return cel.json({"spec": template["spec"], "meta": metadata, "notes": counted})
 
 
-def _images(revision: Revision) -> str:
-    return cel.json(dict(revision.images))
-
-
 def shards(entries: Iterable[Entry]) -> list[list[Entry]]:
     """`entries` by name, cut where an object would become too large; at least one shard."""
     result: list[list[Entry]] = [[]]
@@ -118,10 +125,10 @@ def shards(entries: Iterable[Entry]) -> list[list[Entry]]:
 def chunks(literals: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     """Maps from workload to its list of literals, each map an expression of legal length."""
     result: list[dict[str, list[str]]] = []
-    size = cel.MAX_EXPRESSION
+    size = 0
     for workload, text in ((name, text) for name, texts in literals for text in texts):
         needed = len(workload) + _ENTRY_MARGIN + len(text)
-        if size + needed > cel.MAX_EXPRESSION - _ENTRY_MARGIN:
+        if not result or size + needed > CHUNK_SIZE:
             result.append({})
             size = 0
         result[-1].setdefault(workload, []).append(text)
@@ -132,10 +139,10 @@ def chunks(literals: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     ]
 
 
-def any_literal(chunk_names: Iterable[str], condition: str) -> str:
-    """Whether `condition` holds for some literal `r` of the object's workload in some chunk."""
+def of_this_workload(chunk_names: Iterable[str]) -> str:
+    """The list of the object's workload's literals in all chunks."""
     name = "object.metadata.name"
-    return cel.some(
-        f"{name} in variables.{chunk} && variables.{chunk}[{name}].exists(r, {condition})"
-        for chunk in chunk_names
-    )
+    found = [
+        f"({name} in variables.{chunk} ? variables.{chunk}[{name}] : [])" for chunk in chunk_names
+    ]
+    return " + ".join(found) or "[]"

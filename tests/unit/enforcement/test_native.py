@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -105,27 +106,36 @@ def test_a_message_is_one_line_whatever_it_is_made_of() -> None:
     assert expression.endswith(cel.string(suffix))
 
 
-def test_a_revision_with_the_current_images_is_spelled_out_and_others_are_images() -> None:
+def variables_of(workload: Workload) -> dict[str, str]:
+    return variables(policies(replace(FREEZE, workloads=(workload,)))[0])
+
+
+def test_revisions_that_differ_in_images_are_known_by_their_images() -> None:
     known = (revision(3, "web:2"), revision(2, "web:1"), revision(1, "web:0"))
-    expressions = variables(
-        policies(replace(FREEZE, workloads=(Workload("web", {"web": "web:2"}, known),)))[0]
-    )
-    assert read(expressions["images0"]) == {"web": [{"web": "web:1"}, {"web": "web:0"}]}
-    (literal,) = read(expressions["templates0"])["web"]
-    assert literal == {
-        "spec": known[0].template["spec"],
-        "meta": {"labels": {"run": "web"}},
-        "notes": {},
-    }
+    expressions = variables_of(Workload("web", {"web": "web:2"}, known))
+    images = [{"web": "web:2"}, {"web": "web:1"}, {"web": "web:0"}]
+    assert read(expressions["images0"]) == {"web": images}
+    assert "templates0" not in expressions
+
+
+def test_revisions_with_the_images_that_run_are_spelled_out_where_there_are_several() -> None:
+    known = (revision(3, "web:2"), revision(2, "web:1"), revision(1, "web:2", padding=3))
+    expressions = variables_of(Workload("web", {"web": "web:2"}, known))
+    assert read(expressions["images0"]) == {"web": [{"web": "web:2"}, {"web": "web:1"}]}
+    assert read(expressions["templates0"])["web"] == [
+        {"spec": one.template["spec"], "meta": {"labels": {"run": "web"}}, "notes": {}}
+        for one in (known[0], known[2])
+    ]
 
 
 def test_an_exempt_annotation_is_not_part_of_a_retained_template() -> None:
     restarted = template("web:1")
     restarted["metadata"] |= {"annotations": {"restartedAt": "x", "b": "c"}}
     restarted["metadata"] |= {"creationTimestamp": None}
-    workload = Workload("web", {"web": "web:1"}, (Revision(1, restarted, {"web": "web:1"}),))
+    known = (Revision(2, restarted, {"web": "web:1"}), revision(1, "web:1", padding=3))
+    workload = Workload("web", {"web": "web:1"}, known)
     freeze = replace(FREEZE, workloads=(workload,), exempt_template_keys=("restartedAt",))
-    (literal,) = read(variables(policies(freeze)[0])["templates0"])["web"]
+    literal, _ = read(variables(policies(freeze)[0])["templates0"])["web"]
     assert literal["notes"] == {"b": "c"}
     assert literal["meta"] == {"labels": {"run": "web"}}
 
@@ -136,25 +146,35 @@ def test_the_same_images_are_written_once() -> None:
 
 
 def many(count: int) -> tuple[Workload, ...]:
-    return tuple(
-        Workload(f"w{number:04}", {"web": "web:1"}, (revision(1, "web:1", padding=9_000),))
-        for number in range(count)
-    )
+    known = (revision(2, "web:1"), revision(1, "web:1", padding=9_000))
+    return tuple(Workload(f"w{number:04}", {"web": "web:1"}, known) for number in range(count))
 
 
 def test_no_expression_is_longer_than_the_api_server_takes() -> None:
-    freeze = replace(FREEZE, workloads=many(90))
-    (policy,) = policies(freeze)
-    expressions = variables(policy)
-    assert max(map(len, expressions.values())) <= cel.MAX_EXPRESSION
-    found = [read(text) for name, text in expressions.items() if name.startswith("templates")]
-    assert sorted(name for chunk in found for name in chunk) == [
-        one.name for one in freeze.workloads
-    ]
+    huge = cel.MAX_EXPRESSION - 500
+    known = (revision(2, "web:1"), revision(1, "web:1", padding=huge))
+    freeze = replace(FREEZE, workloads=(*many(30), Workload("web", {"web": "web:1"}, known)))
+    assert render(freeze).dropped == ()
+    lengths = [len(text) for one in policies(freeze) for text in variables(one).values()]
+    assert huge < max(lengths) <= cel.MAX_EXPRESSION
+
+
+def test_every_workload_is_in_the_chunks() -> None:
+    freeze = replace(FREEZE, workloads=many(30))
+    expressions = variables(policies(freeze)[0])
+    assert len(expressions["rolledBack"]) < cel.MAX_EXPRESSION
+    for family, each in (("templates", 2), ("images", 1)):
+        chunks = [
+            read(text)
+            for name, text in expressions.items()
+            if name.startswith(family) and name != family
+        ]
+        literals = Counter(name for chunk in chunks for name, some in chunk.items() for _ in some)
+        assert literals == {one.name: each for one in freeze.workloads}
 
 
 def test_shards_divide_all_names_between_them() -> None:
-    found = policies(replace(FREEZE, workloads=many(250)))
+    found = policies(replace(FREEZE, workloads=many(120)))
     assert len(found) == 3
     ranges = [one["spec"]["matchConditions"][0]["expression"] for one in found]
     names = [list(read(text)) for one in found for text in [variables(one)["templates0"]]]
@@ -167,7 +187,7 @@ def test_shards_divide_all_names_between_them() -> None:
 
 
 def test_a_shard_stays_below_the_size_that_is_stored() -> None:
-    for policy in policies(replace(FREEZE, workloads=many(250))):
+    for policy in policies(replace(FREEZE, workloads=many(120))):
         assert sum(map(len, variables(policy).values())) < SHARD_LIMIT + 20_000
 
 
@@ -186,7 +206,7 @@ def test_the_oldest_revisions_are_dropped_when_a_workload_fills_a_policy() -> No
     )
     rendered = render(replace(FREEZE, workloads=(Workload("web", {"web": "web:1"}, known),)))
     dropped = [one.revision for one in rendered.dropped]
-    assert dropped == [3, 2, 1]
+    assert dropped == [7, 6, 5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,208 @@
+"""A namespace with Deployments, and freezes of it: what the tests of the gate act on."""
+
+import dataclasses
+import itertools
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from e2e.harness import ControlPlane, wait_until
+from sluice.api.metadata import LabelSelector
+from sluice.enforcement.freeze import Freeze, Workload
+from sluice.enforcement.native import Manifest, Rendered, render
+from sluice.enforcement.revisions import workload
+
+Object = dict[str, Any]
+
+GOVERNED = LabelSelector(match_labels={"gate": "on"})
+CANARY = "canary"
+
+_numbers = itertools.count()
+
+
+def later(**length: float) -> datetime:
+    """A time from now on, whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(**length)
+
+
+def deployment(name: str, *, image: str = "web:1", **labels: str) -> Object:
+    """A governed Deployment of one container."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": {"gate": "on", **labels}},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"run": name}},
+            "template": {
+                "metadata": {"labels": {"run": name}},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "web",
+                            "image": image,
+                            "env": [{"name": "MODE", "value": "plain"}],
+                            "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+                        }
+                    ]
+                },
+            },
+        },
+    }
+
+
+def merged(left: Mapping[str, Any], right: Mapping[str, Any]) -> Object:
+    """A JSON merge patch applied."""
+    result = dict(left)
+    for key, value in right.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            result[key] = merged(result.get(key) or {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the API server said of a change."""
+
+    result: subprocess.CompletedProcess[str]
+
+    @property
+    def passed(self) -> bool:
+        return self.result.returncode == 0
+
+    @property
+    def denied(self) -> bool:
+        """Denied by the gate, not for any other reason."""
+        return "forbidden: " in self.said and " denied request: FROZEN" in self.said
+
+    @property
+    def said(self) -> str:
+        return self.result.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One namespace."""
+
+    plane: ControlPlane
+    namespace: str
+
+    def __call__(self, *args: str, stdin: str | None = None, check: bool = True) -> Verdict:
+        """Run kubectl in the namespace."""
+        return Verdict(self.plane.kubectl("-n", self.namespace, *args, input=stdin, check=check))
+
+    def attempt(self, *args: str, stdin: str | None = None) -> Verdict:
+        """Run kubectl in the namespace, for its verdict."""
+        return self(*args, stdin=stdin, check=False)
+
+    def get(self, kind: str, name: str = "") -> Any:
+        arguments = ["get", kind, *([name] if name else []), "--show-managed-fields"]
+        return self.plane.kubectl.json("-n", self.namespace, *arguments)
+
+    def deploy(self, *manifests: Object) -> None:
+        """Create or change Deployments and wait until each has its ReplicaSet."""
+        self("apply", "-f", "-", stdin=_list(manifests))
+        for manifest in manifests:
+            self.settle(manifest["metadata"]["name"])
+
+    def settle(self, name: str) -> None:
+        """Wait until the Deployment controller has made and numbered the current ReplicaSet."""
+
+        def settled() -> bool:
+            live = self.get("deployment", name)
+            wanted = live["metadata"]["annotations"].get("deployment.kubernetes.io/revision")
+            found = self.workload(name)
+            seen = live["status"].get("observedGeneration") == live["metadata"]["generation"]
+            newest = found.revisions[0].images if found.revisions else None
+            return seen and wanted is not None and newest == found.images
+
+        wait_until(settled, timeout=30, what=f"ReplicaSet of {name}")
+
+    def workload(self, name: str) -> Workload:
+        return workload(self.get("deployment", name), self.get("replicasets")["items"])
+
+    def workloads(self) -> tuple[Workload, ...]:
+        replica_sets = self.get("replicasets")["items"]
+        items = self.get("deployments", "-lgate=on")["items"]
+        return tuple(workload(item, replica_sets) for item in items)
+
+    def freeze(self, action: Literal["Deny", "Warn"] = "Deny") -> Freeze:
+        """A freeze of everything here that is governed, for an hour."""
+        return Freeze(
+            namespace=self.namespace,
+            policy="default",
+            uid="11111111-2222-4333-8444-555555555555",
+            action=action,
+            message_prefix="FROZEN by a test: change of Deployment ",
+            message_suffix=" denied; scaling, restart and rollback are allowed.",
+            selector=GOVERNED,
+            expires=later(hours=1),
+            exempt_template_keys=("kubectl.kubernetes.io/restartedAt",),
+            workloads=self.workloads(),
+        )
+
+    @contextmanager
+    def frozen(self, freeze: Freeze | None = None) -> Iterator[Rendered]:
+        """The freeze in force."""
+        rendered = render(freeze or self.freeze())
+        with enforced(self.plane, rendered.manifests):
+            self.await_verdict(denied=True)
+            yield rendered
+
+    def await_verdict(self, *, denied: bool, name: str = CANARY, timeout: float = 10.0) -> float:
+        """Wait until changes of `name` are denied, or are not; for how long it took."""
+        if not self.attempt("get", "deployment", name).passed:
+            self.deploy(deployment(name))
+
+        def said() -> bool:
+            change = self.set_image(name, f"probe:{next(_numbers)}", "--dry-run=server")
+            if not change.denied and not change.passed:
+                raise AssertionError(change.said)
+            return change.denied is denied
+
+        return wait_until(said, timeout=timeout, what=f"denied={denied} of {name}")
+
+    def set_image(self, name: str, image: str, *flags: str) -> Verdict:
+        return self.attempt("set", "image", f"deployment/{name}", f"web={image}", *flags)
+
+    def patch(self, name: str, patch: Object, *flags: str) -> Verdict:
+        arguments = ("patch", "deployment", name, "--type=merge", "--patch-file=/dev/stdin")
+        return self.attempt(*arguments, *flags, stdin=json.dumps(patch))
+
+    def replace(self, live: Object, *flags: str) -> Verdict:
+        return self.attempt("replace", "-f", "-", *flags, stdin=json.dumps(live))
+
+
+@contextmanager
+def enforced(plane: ControlPlane, manifests: tuple[Manifest, ...]) -> Iterator[None]:
+    """Admission policies and bindings that are there while the block runs."""
+    try:
+        apply_gate(plane, manifests)
+        yield
+    finally:
+        for manifest in reversed(manifests):
+            name = f"{manifest['kind']}/{manifest['metadata']['name']}"
+            plane.kubectl("delete", name, "--ignore-not-found")
+
+
+def apply_gate(plane: ControlPlane, manifests: tuple[Manifest, ...]) -> None:
+    """Server-side apply as the controller does it."""
+    arguments = ("apply", "--server-side", "--field-manager=sluice", "-f", "-")
+    plane.kubectl(*arguments, input=_list(manifests))
+
+
+def _list(manifests: tuple[Object, ...]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+
+
+def changed(freeze: Freeze, **fields: Any) -> Freeze:
+    """`freeze` with other values."""
+    return dataclasses.replace(freeze, **fields)

@@ -1,0 +1,263 @@
+"""What to write on one workload, so that it has what all policies want of it, and nothing else.
+
+The protocol: write `records` to the policies' statuses, send `clear`, send `apply` (server-side, as
+field manager `sluice`, without force), then write `remaining` to the statuses. A crash between any
+two of these steps is made good by the next plan. One manager's apply is declarative, so one body
+holds the union of what all policies want, and a body without a field releases it: the API server
+then removes it only if nobody else has set it since.
+
+Sluice overwrites nothing: a value that somebody else set stays theirs, and nothing is recorded.
+Source: Kubernetes, "Server-Side Apply".
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sluice.api.policy import UndoRecord
+from sluice.enforcement import mirror
+from sluice.enforcement.mirror import Owned
+from sluice.enforcement.names import UNDO
+from sluice.enforcement.target import (
+    NONE,
+    PAUSED,
+    Target,
+    annotation,
+    body,
+    clearing,
+)
+
+CONTESTED_AFTER = 2
+"""Reverts by somebody else after which a field is left alone until the policy wants it no more."""
+
+GRACE = timedelta(seconds=30)
+"""How long after a write a differing value may be a cache that lags behind, or a crash before it
+was sent. It is written again, and not counted as a revert."""
+
+_MIRROR = annotation(UNDO)
+
+Records = Mapping[str, Sequence[UndoRecord]]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What one policy wants on a workload now; `policy` is its uid."""
+
+    policy: str
+    pause: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A field that is not written, and why: `contested` if somebody took it back."""
+
+    policy: str
+    field: str
+    contested: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What to write, in this order; None where there is nothing to do.
+
+    Attributes:
+        records: by policy uid, to be in its status before the workload is touched.
+        clear: a JSON merge patch that removes left-overs; 409 if the object has changed meanwhile.
+        apply: a server-side apply; 409 if somebody else set a field or the object is gone, 422 if
+            there is another object of its name.
+        remaining: by policy uid, the records that remain once the rest is written.
+        problems: what could not be done.
+    """
+
+    records: Records
+    clear: dict[str, Any] | None
+    apply: dict[str, Any] | None
+    remaining: Records
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    policy: str
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """What becomes of one wanted field."""
+
+    record: UndoRecord | None = None
+    write: bool = False
+    problem: Problem | None = None
+
+
+def plan(target: Target, wants: Iterable[Want], records: Records, now: datetime) -> Changes:
+    """Plan the writes on one workload.
+
+    Args:
+        target: the live workload.
+        wants: what each policy that governs it wants of it; none to release everything.
+        records: by policy uid, this workload's undo records; those of another uid of the same name
+            are of an object that is gone, and are not among the remaining ones.
+        now: the time.
+    """
+    before = [Owned(policy, one) for policy, some in records.items() for one in some]
+    before = [one for one in before if one.record.uid == target.uid]
+    wanted, problems = _wanted(wants)
+    stale = _stale(target, before)
+    rulings = [(one, _rule(target, one, before, stale, now)) for one in wanted]
+    after = [Owned(one.policy, ruling.record) for one, ruling in rulings if ruling.record]
+    values = {one.field: one.value for one, ruling in rulings if ruling.write}
+    if values:
+        written = [one for one in after if one.record.field in values]
+        values[_MIRROR] = json.dumps(mirror.write(target.uid, written))
+    leftovers = _leftovers(target, stale, values)
+    problems += [ruling.problem for _, ruling in rulings if ruling.problem]
+    return Changes(
+        records=_by_policy([*before, *after], records),
+        clear=clearing(target, leftovers) if leftovers else None,
+        apply=body(target, values) if not _settled(target, values, leftovers) else None,
+        remaining=_by_policy(after, records),
+        problems=tuple(problems),
+    )
+
+
+def _wanted(wants: Iterable[Want]) -> tuple[list[_Wanted], list[Problem]]:
+    """One value a field: policies that disagree cannot both be right, so the first by uid is."""
+    chosen: dict[str, _Wanted] = {}
+    problems = []
+    for want in sorted(wants, key=lambda want: want.policy):
+        for one in _fields(want):
+            if one.field == _MIRROR:
+                problems.append(_problem(one, f"annotation {UNDO} is Sluice's own"))
+            elif chosen.setdefault(one.field, one).value != one.value:
+                other = chosen[one.field].policy
+                problems.append(_problem(one, f"policy {other} sets it to another value"))
+    return list(chosen.values()), problems
+
+
+def _fields(want: Want) -> Iterator[_Wanted]:
+    for key, value in want.annotations.items():
+        yield _Wanted(want.policy, annotation(key), json.dumps(value))
+    if want.pause:
+        yield _Wanted(want.policy, PAUSED, "true")
+
+
+def _problem(wanted: _Wanted, why: str, *, contested: bool = False) -> Problem:
+    message = f"{wanted.field} is not written: {why}"
+    return Problem(wanted.policy, wanted.field, contested=contested, message=message)
+
+
+def _stale(target: Target, before: Sequence[Owned]) -> frozenset[str]:
+    """Fields with a value that Sluice once wrote and that no record speaks of any more.
+
+    `spec.paused` is among them only on a copy of the object (another uid): a rollback brings back
+    annotations, not a pause, so on the object itself whoever paused it meant to.
+    """
+    text = json.loads(target.value(_MIRROR))
+    seen = mirror.read({UNDO: text} if text else {}, UNDO)
+    if seen is None:
+        return frozenset()
+    known = {(one.policy, one.record.field, one.record.value) for one in before}
+    return frozenset(
+        one.field
+        for one in seen.changes
+        if target.value(one.field) == one.value
+        and (one.policy, one.field, one.value) not in known
+        and (one.field != PAUSED or seen.uid != target.uid)
+    )
+
+
+def _rule(
+    target: Target, wanted: _Wanted, before: Sequence[Owned], stale: frozenset[str], now: datetime
+) -> _Ruling:
+    mine = [one for one in before if one.record.field == wanted.field]
+    mine.sort(key=lambda one: one.policy != wanted.policy)
+    free = wanted.field in stale or wanted.field in target.ours
+    if not mine:
+        return _first(target, wanted, now, free=free)
+    return _again(target, wanted, mine[0].record, now, free=free)
+
+
+def _first(target: Target, wanted: _Wanted, now: datetime, *, free: bool) -> _Ruling:
+    """A field without a record: written if it is unset, or ours although the record is lost."""
+    live = target.value(wanted.field)
+    owner = target.others.get(wanted.field)
+    if free or (live == NONE and owner is None):
+        return _Ruling(_record(target, wanted, now), write=True)
+    if live == wanted.value:
+        return _Ruling()
+    return _Ruling(problem=_problem(wanted, f"{owner or 'somebody else'} set it to {live}"))
+
+
+def _again(
+    target: Target, wanted: _Wanted, record: UndoRecord, now: datetime, *, free: bool
+) -> _Ruling:
+    """A field that was written before: kept up, or found to be taken back."""
+    live = target.value(wanted.field)
+    fresh = record.model_copy(update={"value": wanted.value, "time": now})
+    if record.reverts >= CONTESTED_AFTER:
+        return _contested(wanted, record)
+    owner = target.others.get(wanted.field)
+    if free or live == wanted.value or (live == record.value and owner is None):
+        return _Ruling(record if record.value == wanted.value else fresh, write=True)
+    if now - record.time > GRACE:
+        fresh = fresh.model_copy(update={"reverts": record.reverts + 1})
+        if fresh.reverts >= CONTESTED_AFTER:
+            return _contested(wanted, fresh)
+    else:
+        fresh = fresh.model_copy(update={"time": record.time})
+    if owner is not None:
+        why = f"{owner} set it to {live} since"
+        return _Ruling(fresh, problem=_problem(wanted, why, contested=True))
+    return _Ruling(fresh, write=True)
+
+
+def _contested(wanted: _Wanted, record: UndoRecord) -> _Ruling:
+    why = f"somebody else took it back {record.reverts} times"
+    return _Ruling(record, problem=_problem(wanted, why, contested=True))
+
+
+def _record(target: Target, wanted: _Wanted, now: datetime) -> UndoRecord:
+    return UndoRecord(
+        kind=target.kind,
+        name=target.name,
+        uid=target.uid,
+        field=wanted.field,
+        previous=NONE,
+        value=wanted.value,
+        time=now,
+    )
+
+
+def _leftovers(target: Target, stale: frozenset[str], values: Mapping[str, str]) -> frozenset[str]:
+    """Fields that an apply could not remove or set, because somebody else owns them too.
+
+    Such as annotations that a rollback brought back: they are kubectl's now. Those that are wanted
+    again are cleared all the same, so that they are only ours and go with the freeze.
+    """
+    outdated = target.value(_MIRROR) not in (NONE, values.get(_MIRROR, NONE))
+    candidates = stale | ({_MIRROR} if outdated else frozenset())
+    return frozenset(one for one in candidates if one in target.others or one not in target.ours)
+
+
+def _settled(target: Target, values: Mapping[str, str], cleared: frozenset[str]) -> bool:
+    """Whether the apply of `values` would change nothing, once `cleared` are gone."""
+    if values and cleared:
+        return False
+    return target.ours - cleared == frozenset(values) and all(
+        target.value(field) == value for field, value in values.items()
+    )
+
+
+def _by_policy(owned: Iterable[Owned], policies: Iterable[str]) -> Records:
+    """Records by policy, the later of two of a field; policies that have none any more too."""
+    result: dict[str, dict[str, UndoRecord]] = {policy: {} for policy in policies}
+    for one in owned:
+        result.setdefault(one.policy, {})[one.record.field] = one.record
+    return {policy: tuple(records.values()) for policy, records in result.items()}
