@@ -19,7 +19,7 @@ from sluice.budget.budget import (
 )
 from sluice.budget.burnrate import BurnRate, burn_rates
 from sluice.budget.forecast import Forecast, History, forecast
-from sluice.budget.ledger import SLICE, Floats, Ledger, Live, Slices
+from sluice.budget.ledger import SLICE, Counts, Floats, Ledger, Live, Slices
 from sluice.budget.windows import DAY, HOUR, RollingWindow
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
@@ -127,6 +127,10 @@ class Meter:
         assert closed is not None
         return Reading(now, closed)
 
+    def counts(self, start: float, end: float) -> Counts:
+        """What was counted between two times; a slice that is partly inside, in proportion."""
+        return self._ledger.between(start, end)
+
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
         bounds = self._window.bounds(now)
@@ -177,14 +181,18 @@ class Meter:
         closed = self._ledger.closed
         if closed is None or due - closed > self._window.length:
             return await self._begin(reader, now, due)
-        before = closed
+        if due <= closed:
+            return None
+        live, before = self._ledger.live, closed
         while closed < due:
             count = min(_CHUNK, (due - closed) // SLICE)
             problem = await self._put(reader, Grid(closed, SLICE, count))
             if problem:
                 return problem
             closed += count * SLICE
-        return await self._look_again(reader, before) if closed > before else None
+        if live is not None and live.until > closed:
+            self._ledger.tick(_left(live, self._ledger.between(before, closed)))
+        return await self._look_again(reader, before)
 
     async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
         self._ledger = Ledger(self._window.length)
@@ -305,6 +313,12 @@ def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:
     if before is not None:
         total, bad = max(total, before.total), max(bad, before.bad)
     return Live(float(grid.end), total, bad, bool(counts.covered[0]))
+
+
+def _left(live: Live, closed: Counts) -> Live:
+    """What had been counted after the slices that are closed now: it stays counted."""
+    total, bad = max(0.0, live.total - closed.total), max(0.0, live.bad - closed.bad)
+    return Live(live.until, total, bad, live.covered)
 
 
 def _not_a_counter(counted: Counted, restlessness: float) -> Failure:

@@ -74,9 +74,10 @@ def counts_from_zero(labels: Labels, facts: Iterable[Known], start: float, end: 
     """Whether all that a new series has counted, it has counted in the slice up to `end`.
 
     It has if its process started only then. It also has if its target was up at `start` without
-    it, and either the target's metric was there with other labels (this is a new error code, say),
-    or the target now exposes more than it did (so it is not our scraping that has changed).
-    In doubt it has not: then only the movement that was seen counts.
+    it and has come to expose more since: a new error code, say, and not an old series that our
+    scraping dropped and lets in again. Where it is not known how much a target exposes, it is
+    enough that the metric was there with other labels. In doubt the series has not counted from
+    zero: then only the movement that was seen counts.
     """
     known: dict[tuple[Fact, bool], float] = {}
     for fact in facts:
@@ -87,10 +88,10 @@ def counts_from_zero(labels: Labels, facts: Iterable[Known], start: float, end: 
         return True
     if known.get((Fact.UP, False)) != 1:
         return False
-    if (Fact.SIBLING, False) in known:
-        return True
-    exposed = known.get((Fact.EXPOSED, False)), known.get((Fact.EXPOSED, True))
-    return exposed[0] is not None and exposed[1] is not None and exposed[1] > exposed[0]
+    before, after = known.get((Fact.EXPOSED, False)), known.get((Fact.EXPOSED, True))
+    if before is None or after is None:
+        return (Fact.SIBLING, False) in known
+    return after > before
 
 
 def _describes(fact: Known, labels: Labels) -> bool:

@@ -91,8 +91,13 @@ def known(fact: Fact, value: float, *, at_end: bool = False, **labels: str) -> K
             True,
         ),
         (
-            "a metric that our scraping has let in",
-            [known(Fact.UP, 1), known(Fact.EXPOSED, 7), known(Fact.EXPOSED, 7, at_end=True)],
+            "a code that our scraping has let in again",
+            [
+                known(Fact.UP, 1),
+                known(Fact.SIBLING, 3),
+                known(Fact.EXPOSED, 7),
+                known(Fact.EXPOSED, 7, at_end=True),
+            ],
             False,
         ),
         ("a target that was down", [known(Fact.UP, 0), known(Fact.SIBLING, 3)], False),

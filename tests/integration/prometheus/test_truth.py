@@ -1,0 +1,117 @@
+"""Budgets measured in a real Prometheus, compared with what truly happened."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.budget import Budget
+from sluice.budget.ledger import SLICE
+from sluice.indicators.meter import Evaluation, Meter, Reading, objective_of
+from sluice.indicators.prometheus import Prometheus
+from tests.integration.prometheus.scenarios import END, HOUR, SEED, Scenario, build
+from tests.integration.prometheus.synthetic import DURATION, REQUESTS
+
+pytestmark = pytest.mark.prometheus
+
+# Points of budget that a measured budget may be off, and the least share of events found.
+_POINTS = 0.1
+NAMES = tuple(build(SEED))
+SHORT = tuple(name for name, scenario in build(SEED).items() if scenario.length <= 168 * HOUR)
+
+INDICATORS = {
+    "bad": lambda job: {
+        "ratio": {
+            "total": {"metric": f'{REQUESTS}{{job="{job}"}}'},
+            "bad": {"metric": f'{REQUESTS}{{job="{job}",code=~"5.."}}'},
+        }
+    },
+    "good": lambda job: {
+        "ratio": {
+            "total": {"metric": f'{REQUESTS}{{job="{job}"}}'},
+            "good": {"metric": f'{REQUESTS}{{job="{job}",code!~"5.."}}'},
+        }
+    },
+    "latency": lambda job: {
+        "latency": {"metric": DURATION, "selector": f'job="{job}"', "threshold": "500ms"}
+    },
+}
+
+
+def spec(scenario: Scenario, kind: str = "bad") -> ServiceLevelObjectiveSpec:
+    return ServiceLevelObjectiveSpec.model_validate(
+        {
+            "objective": scenario.target,
+            "window": {"rolling": scenario.window},
+            "indicator": INDICATORS[kind](scenario.service.job),
+        }
+    )
+
+
+async def advance(meter: Meter, at: float) -> None:
+    reading = await meter.advance(at)
+    assert isinstance(reading, Reading), reading
+
+
+async def measured(scenario: Scenario, source: Prometheus, kind: str = "bad") -> Evaluation:
+    meter = Meter(spec(scenario, kind), source)
+    await advance(meter, END)
+    return meter.evaluate(objective_of(spec(scenario)), END)
+
+
+def true_consumption(scenario: Scenario, start: float) -> float:
+    """Percent of the budget, by what happened after `start`."""
+    total, bad = scenario.service.truth(start, END)
+    expected = total if scenario.rate is None else scenario.rate * (END - start)
+    return 100 * bad / (expected * (1 - float(scenario.target) / 100))
+
+
+@pytest.mark.parametrize("kind", INDICATORS)
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_budget_is_within_a_tenth_of_a_point_of_the_truth(
+    scenarios: Mapping[str, Scenario], source: Prometheus, name: str, kind: str
+) -> None:
+    scenario = scenarios[name]
+    budget = (await measured(scenario, source, kind)).budget
+    assert isinstance(budget, Budget), budget
+    truth = true_consumption(scenario, budget.bounds.start)
+    assert float(budget.consumed) == pytest.approx(truth, abs=_POINTS)
+
+
+async def test_a_new_service_and_a_short_retention_are_told_apart(
+    scenarios: Mapping[str, Scenario], source: Prometheus
+) -> None:
+    new = (await measured(scenarios["new service"], source)).measured
+    short = (await measured(scenarios["short retention"], source)).measured
+    assert new.newborn == pytest.approx(29 * 24 * HOUR, abs=HOUR + SLICE)
+    assert short.newborn == 0
+    assert float(short.covered) == pytest.approx(100 * 31 / 60, abs=0.1)
+
+
+@pytest.mark.parametrize("name", SHORT)
+async def test_following_live_gives_the_same_counts_as_reading_back(
+    scenarios: Mapping[str, Scenario], source: Prometheus, name: str
+) -> None:
+    """Two hours of ticks and closed slices against one backfill of the same window."""
+    scenario = scenarios[name]
+    objective = objective_of(spec(scenario))
+    live, back = Meter(spec(scenario), source), Meter(spec(scenario), source)
+    now, before = END - 2 * HOUR, 0.0
+    begin = (now - HOUR) // SLICE * SLICE
+    while now <= END:
+        await advance(live, now)
+        seen = live.counts(begin, now)
+        # What the first boundary's value lacks, as it is that of the scrape before.
+        total, _ = scenario.service.truth(begin - SLICE, now)
+        assert seen.total >= before - 1e-6
+        assert seen.total <= total + 1
+        before = seen.total
+        now += 60
+    await advance(back, END)
+    closed = (END - 30) // SLICE * SLICE
+    for start in range(int(closed - 6 * HOUR), int(closed), SLICE):
+        assert live.counts(start, start + SLICE) == back.counts(start, start + SLICE)
+    followed, read = live.evaluate(objective, END), back.evaluate(objective, END)
+    assert isinstance(followed.budget, Budget)
+    assert isinstance(read.budget, Budget)
+    assert followed.budget.consumed == read.budget.consumed
