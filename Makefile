@@ -40,9 +40,32 @@ lint: setup ## Formatting, lint, types, import layers
 	mypy
 	mypy e2e
 	lint-imports
+	sluice crds --check --output-dir crds --output-dir deploy/helm/sluice/crds --docs-dir docs/reference
 
 format: setup ## Format and fix what can be fixed
 	ruff format .
 	ruff check --fix .
 
-.PHONY: help setup lock crds lint format
+tools: setup ## Build and fetch what the tests need (cached; about nine minutes the first time)
+	@echo "==> Control plane, kubectl, Helm and Prometheus for the tests (cached in $(CACHE))"
+	python -m e2e.harness build || echo "==> Not all of it can be had: the tests that need it say so at the end"
+
+unit: setup ## Run the fast tests, which need nothing
+	pytest tests/unit
+
+test: setup tools ## Run all tests: unit, integration, end to end
+	@echo "==> All tests: unit, integration (real Prometheus), end to end (real control plane)"
+	pytest $(PYTEST)
+	echo "TESTS PASSED"
+
+e2e: setup tools ## Run the end-to-end tests only
+	pytest e2e $(PYTEST)
+	echo "END-TO-END TESTS PASSED"
+
+wheel: setup ## Build the wheel into dist/
+	python -m hatchling build --target wheel
+
+clean: ## Remove what was built here (not the cache of tools)
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help setup lock crds lint format tools unit test e2e wheel clean

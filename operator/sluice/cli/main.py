@@ -6,6 +6,7 @@ import sluice
 from sluice.cli.crds import crds
 from sluice.cli.override import override
 from sluice.cli.run import run
+from sluice.cli.thaw import thaw
 
 app = typer.Typer(
     name="sluice",
@@ -17,6 +18,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(crds)
 app.command()(override)
+app.command()(thaw)
 
 
 @app.callback(invoke_without_command=True)

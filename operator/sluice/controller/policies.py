@@ -3,10 +3,9 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import structlog
 
@@ -19,15 +18,15 @@ from sluice.api.policy import (
     UndoRecord,
 )
 from sluice.controller import policy_plan
+from sluice.controller.lifting import lift, read_live
 from sluice.controller.policy_plan import Live, Outcome
-from sluice.controller.policy_writer import NotThawedError, PolicyWriter
+from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
 from sluice.enforcement.plan import Records
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.kill_switch import KillSwitch
-from sluice.kube.resources import DEPLOYMENTS, REPLICA_SETS
 from sluice.policy.decision import Decision, decide
 from sluice.policy.objective import ObjectiveState
 from sluice.policy.selection import Labelled, select_objectives, select_workloads
@@ -148,7 +147,7 @@ class Policies:
         touches = bool(wanted.pause or wanted.annotations or policy.status.workloads.changed)
         live = Live()
         if gates or touches or gathered.marked:
-            live = await self._read(policy, with_revisions=gates)
+            live = await read_live(policy, api=self._api, cache=self._cache, revisions=gates)
         if gates or touches:
             policy = await self._writer.hold(policy)
         overrides = policy_plan.active_overrides(
@@ -205,34 +204,8 @@ class Policies:
 
     async def _thaw(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
         """Undo everything of a policy that is being deleted, and let it go."""
-        live = await self._read(policy, with_revisions=False)
-        there = await self._writer.gates_of(policy, expected=True)
-        await self._writer.gates(policy, there, ())
-        changes = policy_plan.workload_changes(policy, None, governed=(), live=live, now=now)
-        failed = await self._writer.workloads(changes)
-        if failed:
-            raise NotThawedError(failed)
+        await lift(policy, api=self._api, cache=self._cache, writer=self._writer, now=now)
         await self._writer.release(policy)
-
-    async def _read(self, policy: ErrorBudgetPolicy, *, with_revisions: bool) -> Live:
-        namespace = policy.metadata.namespace
-        deployments = [it async for it in self._api.list(DEPLOYMENTS, namespace=namespace)]
-        replica_sets: list[Mapping[str, Any]] = []
-        if with_revisions:
-            replica_sets = [it async for it in self._api.list(REPLICA_SETS, namespace=namespace)]
-        return Live(
-            # A list's items carry no kind, which every manifest made from them needs.
-            deployments=[
-                {"apiVersion": DEPLOYMENTS.api_version, "kind": DEPLOYMENTS.kind, **it}
-                for it in deployments
-            ],
-            replica_sets=replica_sets,
-            others={
-                other.metadata.uid: other.status.workloads.changed
-                for other in self._cache.policies(namespace)
-                if other.metadata.uid != policy.metadata.uid
-            },
-        )
 
     def _later(self) -> float:
         return self._settings.interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter

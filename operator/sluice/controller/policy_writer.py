@@ -35,13 +35,6 @@ _AT_ONCE = 8
 _log = structlog.get_logger(__name__)
 
 
-class NotThawedError(Exception):
-    """Workloads of a policy that is being deleted could not be given back yet."""
-
-    def __init__(self, failed: Sequence[str]) -> None:
-        super().__init__("; ".join(failed))
-
-
 class PolicyWriter:
     """Writes for ErrorBudgetPolicies. Methods raise `ApiError` where nothing else is said."""
 
