@@ -1,5 +1,7 @@
 """From a declared indicator to the counters that are read, checked against the source."""
 
+import math
+
 from sluice.api.durations import parse_duration
 from sluice.api.reasons import Reason
 from sluice.api.slo import Indicator, LatencyIndicator, RatioIndicator
@@ -81,16 +83,18 @@ async def _boundary(
     same = {text for text, bound in found.items() if bound == threshold}
     if same:
         return promql.one_of("le", same)
-    near = [
-        max((bound for bound in found.values() if bound < threshold), default=None),
-        min((bound for bound in found.values() if bound > threshold), default=None),
-    ]
-    nearest = " and ".join(f"{bound:g}" for bound in near if bound is not None)
     return Failure(
         Reason.BUCKET_NOT_FOUND,
         f"spec.indicator.latency.threshold: {latency.threshold} ({threshold:g} s) is no bucket "
-        f"boundary of {buckets.metric}; the nearest are {nearest} s",
+        f"boundary of {buckets.metric}; {_nearest(threshold, set(found.values()) - {math.inf})}",
     )
+
+
+def _nearest(threshold: float, bounds: set[float]) -> str:
+    below = max((bound for bound in bounds if bound < threshold), default=None)
+    above = min((bound for bound in bounds if bound > threshold), default=None)
+    near = [f"{bound:g} s" for bound in (below, above) if bound is not None]
+    return f"nearest: {' and '.join(near)}" if near else "it has no other than +Inf"
 
 
 async def _boundaries(
