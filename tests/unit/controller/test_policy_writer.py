@@ -1,0 +1,124 @@
+"""The writer against an API that refuses; how it writes is tested end to end."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sluice.api.metadata import ObjectMeta
+from sluice.api.policy import ErrorBudgetPolicy
+from sluice.controller.policy_writer import PolicyWriter
+from sluice.enforcement.target import Target
+from sluice.kube.api_server import ApiError
+from sluice.kube.cache import Cache, Key, Malformed
+from sluice.telemetry.metrics import Metrics
+
+NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
+GATE = {"kind": "ValidatingAdmissionPolicy", "metadata": {"name": "g", "annotations": {}}}
+
+
+class Refusing:
+    """Stands for an API server that answers every write with one error."""
+
+    def __init__(self, *, status: int, reason: str = "", message: str = "no") -> None:
+        self.error = ApiError(status=status, reason=reason, message=message)
+        self.calls = 0
+
+    async def apply(self, *_: Any, **__: Any) -> dict[str, Any]:
+        self.calls += 1
+        raise self.error
+
+    merge = apply
+
+
+class Accepting:
+    """Stands for an API server that takes everything and remembers it."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+
+    async def apply(self, _: Any, body: dict[str, Any], **__: Any) -> dict[str, Any]:
+        self.bodies.append(body)
+        return {**body, "spec": {"objectives": {"names": ["a"]}}}
+
+
+def writer(api: Any) -> PolicyWriter:
+    return PolicyWriter(
+        api=api, cache=Cache(), metrics=Metrics(), identity="test", clock=lambda: NOW
+    )
+
+
+def policy() -> ErrorBudgetPolicy:
+    return ErrorBudgetPolicy.model_validate(
+        {
+            "metadata": {"name": "default", "namespace": "shop", "uid": "p-1"},
+            "spec": {"objectives": {"names": ["a"]}},
+        }
+    )
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+async def test_a_gate_that_is_refused_is_told_and_not_raised(status: int) -> None:
+    answer = await writer(Refusing(status=status, message="too long")).gates(policy(), [], [GATE])
+    assert answer is not None
+    assert "The API server refuses the gate: too long." in answer
+
+
+async def test_a_cluster_without_native_admission_is_told_what_it_needs() -> None:
+    answer = await writer(Refusing(status=404)).gates(policy(), [], [GATE])
+    assert answer is not None
+    assert "needs Kubernetes 1.30" in answer
+
+
+@pytest.mark.parametrize("status", [0, 409, 429, 500, 503])
+async def test_a_gate_that_could_be_written_later_is_tried_again(status: int) -> None:
+    with pytest.raises(ApiError):
+        await writer(Refusing(status=status)).gates(policy(), [], [GATE])
+
+
+def target() -> Target:
+    live = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "w", "resourceVersion": "1"},
+        "spec": {},
+    }
+    return Target.of(live)
+
+
+class Change:
+    """Stands for planned changes of a workload."""
+
+    clear = None
+    apply: dict[str, Any] | None = None
+    problems = ()
+
+
+async def test_a_workload_that_is_gone_is_no_failure_and_one_that_refuses_is_named() -> None:
+    change: Any = Change()
+    change.apply = {"metadata": {"name": "web", "namespace": "shop"}}
+    assert await writer(Refusing(status=404)).workloads([(target(), change)]) == ()
+    assert await writer(Refusing(status=403, message="no right")).workloads(
+        [(target(), change)]
+    ) == ("Deployment shop/web: no right",)
+
+
+async def test_a_status_that_did_not_change_is_not_written() -> None:
+    api = Accepting()
+    assert await writer(api).status(policy(), policy().status) == policy()
+    assert api.bodies == []
+
+
+async def test_the_owner_of_a_policy_that_cannot_be_read_is_told_once() -> None:
+    api = Accepting()
+    broken = Malformed(
+        Key("errorbudgetpolicies", "shop", "default"),
+        ObjectMeta(name="default", namespace="shop", uid="p-1", generation=2),
+        "spec.surprise: Extra inputs are not permitted",
+    )
+    told = writer(api)
+    await told.malformed(broken, now=NOW)
+    await told.malformed(broken, now=NOW)
+    (body,) = api.bodies
+    assert {it["type"] for it in body["status"]["conditions"]} == {"Ready", "Stalled"}
+    assert body["status"]["conditions"][0]["message"] == broken.problem
