@@ -177,6 +177,21 @@ def test_a_freeze_that_nobody_renews_ends_by_itself(shop: Shop) -> None:
         assert shop.patch("web", {"metadata": {"labels": {"gate": None}}}).passed
 
 
+def test_after_the_expiry_a_change_that_only_removes_needs_any_other_write_first(
+    shop: Shop,
+) -> None:
+    shop.deploy(deployment("web"))
+    removal = ("set", "env", "deployment/web", "MODE-", "--dry-run=server")
+    with shop.frozen():
+        past = changed(shop.freeze(), expires=later())
+        wait_until(lambda: later() > past.expires, timeout=5, what="expiry")
+        apply_gate(shop.plane, render(past).manifests)
+        shop.await_verdict(denied=False)
+        assert shop.attempt(*removal).denied
+        shop("annotate", "deployment/web", "note=x")
+        assert shop.attempt(*removal).passed
+
+
 def test_an_object_without_managed_fields_is_governed_all_the_same(shop: Shop) -> None:
     shop.deploy(deployment("web"))
     with shop.frozen():
@@ -307,8 +322,7 @@ def test_data_that_looks_like_code_stays_data(shop: Shop) -> None:
     assert live["env"][0]["value"] == nasty
 
 
-def test_every_json_value_equals_its_literal_on_the_api_server(shop: Shop) -> None:
-    """Asked of the server itself: a template that is spelled out is recognised as a rollback."""
+def test_a_template_with_every_kind_of_field_is_recognised_as_a_rollback(shop: Shop) -> None:
     template = yaml.safe_load("""
       metadata: {labels: {run: web}, annotations: {a: "1", b: "true", c: "null"}}
       spec:

@@ -1,0 +1,309 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.api.policy import UndoRecord
+from sluice.enforcement.plan import CONTESTED_AFTER, GRACE, Changes, Want, plan
+from sluice.enforcement.target import PAUSED, Target, annotation, annotation_key
+
+NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
+LATER = NOW + GRACE + timedelta(seconds=1)
+NOTE = annotation("example.com/frozen")
+MIRROR = annotation("sluice.dev/undo")
+PAUSE = Want("policy-1", pause=True)
+
+
+def note(value: str, *, policy: str = "policy-1") -> Want:
+    return Want(policy, annotations={"example.com/frozen": value})
+
+
+def target(values: dict[str, str] | None = None, *, ours: Any = (), others: Any = ()) -> Target:
+    return Target(
+        api_version="apps/v1",
+        kind="Deployment",
+        namespace="shop",
+        name="web",
+        uid="uid-1",
+        resource_version="7",
+        values=values or {},
+        ours=frozenset(ours),
+        others=dict.fromkeys(others, "kubectl-edit"),
+    )
+
+
+def record(field: str, value: str, *, reverts: int = 0, uid: str = "uid-1") -> UndoRecord:
+    return UndoRecord(
+        kind="Deployment",
+        name="web",
+        uid=uid,
+        field=field,
+        previous="null",
+        value=value,
+        time=NOW,
+        reverts=reverts,
+    )
+
+
+def written(changes: Changes) -> dict[str, Any]:
+    """What the apply holds, without the mirror: its content is the records' tests' matter."""
+    assert changes.apply is not None
+    notes = dict(changes.apply["metadata"].get("annotations", {}))
+    notes.pop("sluice.dev/undo", None)
+    return {**notes, **changes.apply.get("spec", {})}
+
+
+def test_a_record_is_to_be_written_before_the_field() -> None:
+    changes = plan(target(), [PAUSE], {}, NOW)
+    assert changes.records == changes.remaining == {"policy-1": (record(PAUSED, "true"),)}
+    assert written(changes) == {"paused": True}
+
+
+def test_the_apply_names_the_very_object() -> None:
+    changes = plan(target(), [PAUSE], {}, NOW)
+    assert changes.apply is not None
+    assert changes.apply["metadata"]["uid"] == "uid-1"
+
+
+def test_the_mirror_tells_what_was_there_and_when() -> None:
+    changes = plan(target(), [PAUSE], {}, NOW)
+    assert changes.apply is not None
+    assert json.loads(changes.apply["metadata"]["annotations"]["sluice.dev/undo"]) == {
+        "uid": "uid-1",
+        "changes": [
+            {
+                "policy": "policy-1",
+                "field": "spec.paused",
+                "previous": "null",
+                "value": "true",
+                "time": "2026-08-20T10:04:00Z",
+            }
+        ],
+    }
+
+
+def test_nothing_is_written_where_nothing_is_wanted() -> None:
+    changes = plan(target({NOTE: '"mine"'}, others=[NOTE]), [], {}, NOW)
+    assert changes == Changes({}, None, None, {})
+
+
+def test_what_is_not_wanted_any_more_is_released_and_its_record_dropped_afterwards() -> None:
+    live = target({PAUSED: "true"}, ours=[PAUSED])
+    changes = plan(live, [], {"policy-1": [record(PAUSED, "true")]}, NOW)
+    assert written(changes) == {}
+    assert changes.records == {"policy-1": (record(PAUSED, "true"),)}
+    assert changes.remaining == {"policy-1": ()}
+
+
+def test_a_field_of_ours_without_any_record_is_released_too() -> None:
+    changes = plan(target({NOTE: '"x"'}, ours=[NOTE]), [], {}, NOW)
+    assert written(changes) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "others", "problems"),
+    [
+        ({PAUSED: "true"}, [], 0),
+        ({PAUSED: "true"}, [PAUSED], 0),
+        ({}, [PAUSED], 1),
+    ],
+    ids=["paused by nobody in particular", "paused by a user", "declared as not paused"],
+)
+def test_a_pause_of_somebody_elses_is_neither_written_nor_recorded(
+    values: dict[str, str], others: list[str], problems: int
+) -> None:
+    changes = plan(target(values, others=others), [PAUSE], {}, NOW)
+    assert (changes.apply, changes.remaining) == (None, {})
+    assert len(changes.problems) == problems
+
+
+def test_an_annotation_of_somebody_elses_is_reported_with_its_owner() -> None:
+    changes = plan(target({NOTE: '"mine"'}, others=[NOTE]), [note("x")], {}, NOW)
+    (problem,) = changes.problems
+    assert "kubectl-edit set it to" in problem.message
+    assert not problem.contested
+    assert changes.apply is None
+
+
+def test_the_annotation_that_holds_the_mirror_cannot_be_asked_for() -> None:
+    want = Want("policy-1", annotations={"sluice.dev/undo": "x"})
+    changes = plan(target(), [want], {}, NOW)
+    assert "is Sluice's own" in changes.problems[0].message
+    assert changes.apply is None
+
+
+def test_one_body_holds_what_all_policies_want() -> None:
+    wants = [Want("b", pause=True), note("x", policy="a")]
+    changes = plan(target(), wants, {}, NOW)
+    assert written(changes) == {"example.com/frozen": "x", "paused": True}
+    assert {policy: [one.field for one in some] for policy, some in changes.remaining.items()} == {
+        "a": [NOTE],
+        "b": [PAUSED],
+    }
+
+
+def test_policies_that_disagree_are_told_and_the_first_by_uid_is_obeyed() -> None:
+    wants = [note("second", policy="b"), note("first", policy="a")]
+    changes = plan(target(), wants, {}, NOW)
+    assert written(changes) == {"example.com/frozen": "first"}
+    assert [(one.policy, one.contested) for one in changes.problems] == [("b", False)]
+
+
+def test_a_field_is_kept_when_another_policy_takes_it_over() -> None:
+    live = target({PAUSED: "true"}, ours=[PAUSED])
+    records = {"a": [record(PAUSED, "true")]}
+    changes = plan(live, [Want("b", pause=True)], records, LATER)
+    assert written(changes) == {"paused": True}
+    assert changes.remaining == {"a": (), "b": (record(PAUSED, "true"),)}
+
+
+def test_a_changed_value_gets_a_new_record() -> None:
+    live = target({NOTE: '"old"'}, ours=[NOTE])
+    changes = plan(live, [note("new")], {"policy-1": [record(NOTE, '"old"')]}, LATER)
+    (found,) = changes.remaining["policy-1"]
+    assert (found.value, found.time, found.reverts) == ('"new"', LATER, 0)
+    assert written(changes) == {"example.com/frozen": "new"}
+
+
+def test_a_value_taken_back_is_written_again_once() -> None:
+    changes = plan(target(), [PAUSE], {"policy-1": [record(PAUSED, "true")]}, LATER)
+    assert written(changes) == {"paused": True}
+    assert changes.remaining["policy-1"][0].reverts == 1
+    assert changes.problems == ()
+
+
+def test_a_value_taken_back_twice_is_contested_and_remembered() -> None:
+    records = {"policy-1": [record(PAUSED, "true", reverts=CONTESTED_AFTER - 1)]}
+    first = plan(target(), [PAUSE], records, LATER)
+    assert first.apply is None
+    assert first.problems[0].contested
+    assert first.remaining["policy-1"][0].reverts == CONTESTED_AFTER
+    again = plan(target(), [PAUSE], first.remaining, LATER + GRACE * 9)
+    assert again.apply is None
+    assert again.remaining == first.remaining
+
+
+def test_a_contest_is_over_with_the_freeze() -> None:
+    records = {"policy-1": [record(PAUSED, "true", reverts=CONTESTED_AFTER)]}
+    assert plan(target(), [], records, LATER).remaining == {"policy-1": ()}
+
+
+def test_a_cache_that_lags_behind_our_own_write_is_no_revert() -> None:
+    changes = plan(target(), [PAUSE], {"policy-1": [record(PAUSED, "true")]}, NOW + GRACE)
+    assert changes.remaining["policy-1"] == (record(PAUSED, "true"),)
+    assert written(changes) == {"paused": True}
+
+
+def test_a_value_that_somebody_else_owns_now_is_not_fought_over() -> None:
+    live = target({NOTE: '"mine"'}, others=[NOTE])
+    changes = plan(live, [note("x")], {"policy-1": [record(NOTE, '"x"')]}, LATER)
+    assert changes.apply is None
+    assert [one.contested for one in changes.problems] == [True]
+
+
+def test_records_of_another_object_of_the_name_do_not_count() -> None:
+    records = {"policy-1": [record(PAUSED, "true", uid="uid-0", reverts=CONTESTED_AFTER)]}
+    changes = plan(target(), [PAUSE], records, LATER)
+    assert changes.remaining["policy-1"] == (
+        record(PAUSED, "true").model_copy(update={"time": LATER}),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", '{"uid": 3}', '{"uid": "x", "changes": [1]}'])
+def test_a_mirror_that_makes_no_sense_is_removed_and_not_believed(text: str) -> None:
+    live = target({MIRROR: json.dumps(text), NOTE: '"x"'}, others=[MIRROR, NOTE])
+    changes = plan(live, [], {}, NOW)
+    assert changes.clear == {
+        "metadata": {
+            "uid": "uid-1",
+            "resourceVersion": "7",
+            "annotations": {"sluice.dev/undo": None},
+        }
+    }
+    assert changes.apply is None
+
+
+def test_a_mirror_cannot_have_any_other_field_removed() -> None:
+    change = {"policy": "p", "previous": "null", "value": "1", "time": "2026-08-20T10:04:00Z"}
+    text = json.dumps({"uid": "uid-0", "changes": [{**change, "field": "spec.replicas"}]})
+    changes = plan(target({MIRROR: json.dumps(text)}, others=[MIRROR]), [], {}, NOW)
+    assert changes.clear is not None
+    assert changes.clear.keys() == {"metadata"}
+    assert changes.clear["metadata"]["annotations"] == {"sluice.dev/undo": None}
+
+
+KEYS = st.sampled_from(["a.io/x", "a.io/y"])
+WANTS = st.lists(
+    st.builds(
+        Want,
+        st.sampled_from(["p", "q"]),
+        st.booleans(),
+        st.dictionaries(KEYS, st.sampled_from(["1", "2"])),
+    ),
+    max_size=2,
+    unique_by=lambda want: want.policy,
+)
+
+
+def after(live: Target, changes: Changes) -> Target:
+    """The object when nobody else interferes and nothing was there before."""
+    if changes.apply is None:
+        return live
+    notes = changes.apply["metadata"].get("annotations", {})
+    values = {annotation(key): json.dumps(value) for key, value in notes.items()}
+    values |= {PAUSED: "true"} if "spec" in changes.apply else {}
+    return target(values, ours=values)
+
+
+@given(st.lists(WANTS, max_size=4))
+def test_an_undisturbed_workload_settles_in_one_step_and_is_clean_in_the_end(
+    history: list[list[Want]],
+) -> None:
+    live, records, now = target(), {}, NOW
+    for wants in [*history, []]:
+        now += timedelta(minutes=5)
+        changes = plan(live, wants, records, now)
+        live, records = after(live, changes), changes.remaining
+        again = plan(live, wants, records, now)
+        assert (again.apply, again.clear) == (None, None)
+        assert again.records == records
+        assert not any(one.contested for one in changes.problems)
+    assert live.values == {}
+    assert not any(records.values())
+
+
+@pytest.mark.parametrize("key", ["a", "example.com/frozen", "x]y", "metadata.annotations[z]"])
+def test_an_annotations_field_tells_its_key(key: str) -> None:
+    assert annotation_key(annotation(key)) == key
+    assert annotation_key(PAUSED) is None
+
+
+def test_managed_fields_tell_what_is_ours() -> None:
+    def entry(manager: str, operation: str, **fields: Any) -> dict[str, Any]:
+        return {"manager": manager, "operation": operation, "fieldsV1": fields}
+
+    notes = {"f:annotations": {".": {}, "f:a": {}}}
+    live = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "uid": "uid-1",
+            "resourceVersion": "7",
+            "annotations": {"a": "1", "b": "2"},
+            "managedFields": [
+                entry("sluice", "Apply", **{"f:metadata": notes}),
+                entry("sluice", "Update", **{"f:spec": {"f:paused": {}}}),
+                entry("helm", "Update", **{"f:metadata": {"f:annotations": {"f:b": {}}}}),
+            ],
+        },
+        "spec": {"paused": False},
+    }
+    found = Target.of(live)
+    assert found.values == {annotation("a"): '"1"', annotation("b"): '"2"'}
+    assert found.ours == {annotation("a")}
+    assert found.others == {annotation("b"): "helm", PAUSED: "sluice"}
