@@ -66,7 +66,8 @@ async def _engage(api: ApiServer, *, namespace: str, reason: str) -> None:
 async def _lift_all(api: ApiServer) -> list[str]:
     """Lift policy by policy; what could not be lifted, in words."""
     cache = Cache()
-    cache.replace(POLICIES, [it async for it in api.list(POLICIES)])
+    async for body in api.list(POLICIES):
+        cache.put(POLICIES, body)
     writer = PolicyWriter(
         api=api, cache=cache, metrics=Metrics(), identity="sluice thaw", clock=_now
     )

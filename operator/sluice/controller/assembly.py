@@ -12,6 +12,7 @@ from kubernetes.aio import client
 
 from sluice.api.conditions import ConditionType
 from sluice.api.policy import ErrorBudgetPolicy
+from sluice.api.slo import ServiceLevelObjective
 from sluice.controller.dispatcher import Dispatcher
 from sluice.controller.objectives import Objectives
 from sluice.controller.overrides import Overrides
@@ -25,9 +26,13 @@ from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
+from sluice.policy.selection import Labelled, select_objectives
 from sluice.telemetry.metrics import Metrics, ObjectiveReading, PolicyReading, ProcessReading
 
 _log = structlog.get_logger(__name__)
+_FRESH = 300.0
+"""Seconds that an evaluation of an objective may be decided upon, at the least."""
+
 _COALESCE = 0.2
 """Seconds that events of workloads are collected before their policies are evaluated."""
 
@@ -51,7 +56,9 @@ class Assembly:
         self.synced = False
         self._settings = settings
         self._switch: KillSwitch | None = None
-        self._standings = Standings()
+        self._standings = Standings(
+            monotonic=time.monotonic, lasts=max(_FRESH, 3 * settings.interval)
+        )
         self._session = aiohttp.ClientSession()
         self._objectives = Objectives(
             api=api,
@@ -60,7 +67,7 @@ class Assembly:
             standings=self._standings,
             metrics=self.metrics,
             clock=_utc_now,
-            changed=self._policies_of,
+            changed=self._objective_changed,
             interval=settings.interval,
             settle=settings.settle,
             identity=settings.identity,
@@ -72,7 +79,7 @@ class Assembly:
             identity=settings.identity,
             clock=_utc_now,
         )
-        policies = Policies(
+        self._policies = Policies(
             settings=settings,
             api=api,
             cache=self.cache,
@@ -86,7 +93,7 @@ class Assembly:
         self.dispatcher = Dispatcher(
             reconcilers={
                 OBJECTIVES.plural: self._objectives.reconcile,
-                POLICIES.plural: policies.reconcile,
+                POLICIES.plural: self._policies.reconcile,
                 OVERRIDES.plural: overrides.reconcile,
             },
             metrics=self.metrics,
@@ -106,16 +113,20 @@ class Assembly:
 
     def schedule_all(self) -> None:
         """Make every object due, for a process that begins to lead."""
+        self._standings.clear()
+        self._policies.begin()
         for resource in (OBJECTIVES, OVERRIDES, POLICIES):
             for key in self.cache.keys(resource):
                 self.dispatcher.now(key)
 
     async def take_list(self, resource: Resource) -> None:
-        """Take a full list of `resource` in, and evaluate what it shows to be gone."""
-        bodies = []
+        """Take a full list of `resource` in, and evaluate what it shows to be new or gone."""
+        listed = set()
         for namespace in self._settings.watch_namespaces or (None,):
-            bodies += [body async for body in self.api.list(resource, namespace=namespace)]
-        for key in self.cache.replace(resource, bodies):
+            async for body in self.api.list(resource, namespace=namespace):
+                await self.observe(resource, None, body)
+                listed.add(key_of(resource, body))
+        for key in self.cache.retain(resource, listed):
             self._gone(key)
 
     async def observe(self, resource: Resource, kind: str | None, body: dict[str, Any]) -> None:
@@ -148,6 +159,14 @@ class Assembly:
         if key.plural != DEPLOYMENTS.plural:
             self.dispatcher.now(key)
         self._policies_of(key.namespace, after=_COALESCE)
+
+    def _objective_changed(self, objective: ServiceLevelObjective) -> None:
+        """Evaluate the policies that look at an objective."""
+        meta = objective.metadata
+        for policy in self.cache.policies(meta.namespace):
+            named = [Labelled(meta.name, meta.labels)]
+            if select_objectives(policy.spec.objectives, named).names:
+                self.dispatcher.now(Key(POLICIES.plural, meta.namespace, policy.metadata.name))
 
     def _policies_of(self, namespace: str, *, after: float = 0.0) -> None:
         for policy in self.cache.policies(namespace):

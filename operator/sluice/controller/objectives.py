@@ -54,7 +54,7 @@ class Objectives:
         standings: Standings,
         metrics: Metrics,
         clock: Callable[[], datetime],
-        changed: Callable[[str], None],
+        changed: Callable[[ServiceLevelObjective], None],
         interval: float,
         settle: float,
         identity: str,
@@ -127,7 +127,7 @@ class Objectives:
         status = status_of(slo, outcome, self._clock())
         state = state_of(slo, status)
         if self._standings.put(slo.metadata.namespace, state) != state:
-            self._changed(slo.metadata.namespace)
+            self._changed(slo)
         await self._write(slo, status)
         await self._announce(slo, status)
 

@@ -35,8 +35,8 @@ from sluice.policy.validation import validate
 
 _log = structlog.get_logger(__name__)
 _FIRST_LOOK = 60.0
-"""Seconds after the start of this process in which a policy waits for objectives to be measured:
-after a restart nothing is known for a moment, which is no reason to call a policy blind."""
+"""Seconds, from when this process began to lead, in which a policy waits for its objectives to be
+measured: that nothing is known for a moment then is no reason to call a policy blind."""
 _AGAIN = 5.0
 """Seconds until a write on a workload that failed is tried again."""
 
@@ -75,10 +75,14 @@ class Policies:
         self._writer = writer
         self._clock = clock
         self._monotonic = monotonic
-        self._started = monotonic()
+        self._began = monotonic()
         self._kill_switch = kill_switch
         # One workload may be governed by several policies of its namespace: they take turns.
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def begin(self) -> None:
+        """This process begins to lead: what it once measured is of the past."""
+        self._began = self._monotonic()
 
     async def reconcile(self, key: Key) -> float | None:
         """Decide and carry the decision out; seconds until the policy is due again."""
@@ -102,7 +106,7 @@ class Policies:
             await self._writer.status(policy, policy_plan.invalid_status(policy, problems, now))
             return self._later()
         gathered = self._gather(policy)
-        if gathered.unmeasured and self._monotonic() - self._started < _FIRST_LOOK:
+        if gathered.unmeasured and self._monotonic() - self._began < _FIRST_LOOK:
             return 1.0
         decision = _decide(gathered, now)
         if not await self._carry_out(gathered, decision, now):

@@ -1,11 +1,11 @@
 """What the watches have shown: our own objects parsed, workloads cut down to what is asked of them.
 
-kopf can miss a deletion when it lists anew; `replace` takes a full list and is the repair. An
+kopf can miss a deletion when it lists anew; a full list and `retain` are the repair. An
 object of ours that the models can't read (written for another version of the CRD) is kept as
 `Malformed`, so that its owner gets a condition instead of silence.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -122,12 +122,8 @@ class Cache:
         """Forget an object; what was known of it."""
         return self._objects.get((key.plural, key.namespace), {}).pop(key.name, None)
 
-    def replace(self, resource: Resource, bodies: Iterable[Mapping[str, Any]]) -> set[Key]:
-        """Take a full list in; the keys that it no longer has, which are forgotten."""
-        listed = set()
-        for body in bodies:
-            self.put(resource, body)
-            listed.add(key_of(resource, body))
+    def retain(self, resource: Resource, listed: set[Key]) -> set[Key]:
+        """Forget the objects that a full list did not have; their keys."""
         gone = set(self.keys(resource)) - listed
         for key in gone:
             self.drop(key)

@@ -43,9 +43,9 @@ def test_a_full_list_repairs_a_deletion_that_the_watch_missed() -> None:
     for name in ("a", "b", "c"):
         cache.put(OBJECTIVES, objective(name))
     cache.put(DEPLOYMENTS, deployment("a"))
-    gone = cache.replace(OBJECTIVES, [objective("b"), objective("d")])
+    gone = cache.retain(OBJECTIVES, {Key(OBJECTIVES.plural, "shop", "b")})
     assert {key.name for key in gone} == {"a", "c"}
-    assert [found.metadata.name for found in cache.objectives("shop")] == ["b", "d"]
+    assert [found.metadata.name for found in cache.objectives("shop")] == ["b"]
     assert len(cache.workloads("shop")) == 1
 
 
