@@ -1,7 +1,9 @@
 """What all models share: camelCase in YAML, immutability, and the scalar types of the API."""
 
+import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -11,10 +13,21 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from sluice.api.durations import DURATION_PATTERN, parse_duration
+
+_LONGEST_DURATION = 32
+# Without a time of day or a zone it is read too, so that these can be asked for.
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
+)
+
+_Items = TypeVar("_Items", bound=Iterable[str])
 
 
 def rule(expression: str, message: str) -> dict[str, str]:
@@ -27,12 +40,52 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(rules)}
 
 
+def require(*checks: tuple[dict[str, str], bool]) -> None:
+    """Say in a model what the API server says by CEL, so that both use the same words.
+
+    Args:
+        checks: rules as they stand in the schema, each with whether it holds.
+
+    Raises:
+        PydanticCustomError: some do not; with the messages of them all.
+    """
+    broken = [rule["message"] for rule, holds in checks if not holds]
+    if broken:
+        raise PydanticCustomError("rule", "; ".join(broken))
+
+
+def each_once(values: _Items) -> _Items:
+    """The values of a `listType: set`; the API server refuses the second of two equal ones too.
+
+    Raises:
+        ValueError: a value is there twice.
+    """
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{value!r} is there twice: write it once")
+        seen.add(value)
+    return values
+
+
+def without_nulls(fields: Any) -> Any:
+    """The fields as the API server takes them in: one that is null is one that is left out.
+
+    Source: kubernetes.io, "Extend the Kubernetes API with CustomResourceDefinitions", section
+    "Defaulting and Nullable".
+    """
+    if not isinstance(fields, Mapping):
+        return fields
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 class Spec(BaseModel):
     """A part of a spec: unknown fields are refused, so that a typing error is never a silent no."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
     )
+    _null_is_absent = model_validator(mode="before")(without_nulls)
 
 
 class Status(BaseModel):
@@ -57,8 +110,26 @@ class Atomic(Status):
     model_config = {"json_schema_extra": {"x-kubernetes-map-type": "atomic"}}
 
 
-def _parse_time(value: Any) -> Any:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+def parse_time(text: str) -> datetime:
+    """The instant that `text` names as in RFC 3339; without a zone if it names none.
+
+    Raises:
+        ValueError: `text` is no time.
+    """
+    try:
+        if _RFC3339.fullmatch(text):
+            return datetime.fromisoformat(text.upper())
+    except ValueError:
+        pass  # the form is right, but there is no such day or hour
+    raise ValueError(f"{text!r} is no time: write it as 2026-08-20T10:04:00Z")
+
+
+def _time_of(value: Any) -> Any:
+    if isinstance(value, str):
+        return parse_time(value)
+    if not isinstance(value, datetime):
+        raise ValueError(f'{value!r} is no time: write it as "2026-08-20T10:04:00Z"')  # noqa: TRY004
+    return value
 
 
 def _whole_seconds(value: datetime) -> datetime:
@@ -76,7 +147,7 @@ def _format_time(value: datetime) -> str:
 
 Time = Annotated[
     datetime,
-    BeforeValidator(_parse_time),
+    BeforeValidator(_time_of),
     AfterValidator(_whole_seconds),
     PlainSerializer(_format_time, return_type=str, when_used="json"),
 ]
@@ -85,6 +156,8 @@ Time = Annotated[
 
 def _check_duration(text: str) -> str:
     parse_duration(text)
+    if len(text) > _LONGEST_DURATION:
+        raise ValueError(f"{text!r} has more than {_LONGEST_DURATION} characters: write it shorter")
     return text
 
 
@@ -93,7 +166,12 @@ Duration = Annotated[
     AfterValidator(_check_duration),
     # Said apart from the check: pydantic leaves a pattern out that stands behind a validator.
     WithJsonSchema(
-        {"type": "string", "pattern": DURATION_PATTERN, "minLength": 2, "maxLength": 32}
+        {
+            "type": "string",
+            "pattern": DURATION_PATTERN,
+            "minLength": 2,
+            "maxLength": _LONGEST_DURATION,
+        }
     ),
 ]
 """A Prometheus-style duration, kept as it was written."""

@@ -6,14 +6,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from sluice.api import GROUP, VERSION
+from sluice.api.metadata import NAME_RULE
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.schema import RULES, Schema, structural, without_defaults_in_lists
 from sluice.api.slo import ServiceLevelObjective
 
 CATEGORY = "sluice"
-
-_NAME_LENGTH = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +47,6 @@ class Resource:
         return f"{self.plural}.{GROUP}"
 
 
-_NAME_RULE = {
-    "rule": f"size(self.metadata.name) <= {_NAME_LENGTH}",
-    "message": (
-        f"metadata.name has at most {_NAME_LENGTH} characters: "
-        "it is part of the one line that a denied user reads"
-    ),
-}
-
 _AGE = Column("Age", ".metadata.creationTimestamp", "How old the object is.", type="date")
 
 
@@ -84,7 +75,7 @@ RESOURCES = (
             _condition("BudgetKnown", "Whether the budget is known.", priority=1),
             _AGE,
         ),
-        rules=(_NAME_RULE,),
+        rules=(NAME_RULE,),
     ),
     Resource(
         model=ErrorBudgetPolicy,
@@ -102,7 +93,7 @@ RESOURCES = (
             _condition("BudgetKnown", "Whether a budget is known.", priority=1),
             _AGE,
         ),
-        rules=(_NAME_RULE,),
+        rules=(NAME_RULE,),
     ),
     Resource(
         model=GateOverride,

@@ -2,11 +2,40 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from sluice.api.base import Spec, Status, Time
+from sluice.api.base import Name, Spec, Status, Time, require, rule, without_nulls
 
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+_SHORTEST_KEY, _LONGEST_KEY = 1, 317
+_LONGEST_NAME = 63
+
+NAME_RULE = rule(
+    f"size(self.metadata.name) <= {_LONGEST_NAME}",
+    f"metadata.name has at most {_LONGEST_NAME} characters: "
+    "it is part of the one line that a denied user reads",
+)
+"""Of the kinds that a denied user reads about."""
+
+
+def key_rule(shortest: int, longest: int) -> dict[str, str]:
+    """How long the keys of a map are, as CEL: structural schemas have no `propertyNames`."""
+    return rule(
+        f"self.all(key, size(key) >= {shortest} && size(key) <= {longest})",
+        f"a key has {shortest} to {longest} characters",
+    )
+
+
+def _check_key(key: Any) -> Any:
+    if isinstance(key, str):
+        holds = _SHORTEST_KEY <= len(key) <= _LONGEST_KEY
+        require((key_rule(_SHORTEST_KEY, _LONGEST_KEY), holds))
+    return key
+
+
+LabelKey = Annotated[
+    str, Field(min_length=_SHORTEST_KEY, max_length=_LONGEST_KEY), BeforeValidator(_check_key)
+]
+"""The key of a label or of an annotation."""
 LabelValue = Annotated[
     str, Field(pattern=r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$", max_length=63)
 ]
@@ -59,17 +88,30 @@ def _holds(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
 class ObjectMeta(Status):
     """The metadata that Sluice reads of an object; the rest is left as it is."""
 
-    name: str
-    namespace: str = "default"
+    name: Name
+    namespace: str = Field(
+        default="default", pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63
+    )
     uid: str = ""
     generation: int = 0
     resource_version: str = ""
-    labels: dict[str, str] = Field(default={})
+    labels: dict[LabelKey, LabelValue] = Field(default={})
     annotations: dict[str, str] = Field(default={})
     finalizers: list[str] = Field(default=[])
     creation_timestamp: Time | None = None
     deletion_timestamp: Time | None = None
     owner_references: list[dict[str, Any]] = Field(default=[])
+
+    _null_is_absent = model_validator(mode="before")(without_nulls)
+
+
+def _check_name(meta: ObjectMeta) -> ObjectMeta:
+    require((NAME_RULE, len(meta.name) <= _LONGEST_NAME))
+    return meta
+
+
+ShortlyNamed = Annotated[ObjectMeta, AfterValidator(_check_name)]
+"""The metadata of an object whose name keeps `NAME_RULE`."""
 
 
 class Condition(Status):

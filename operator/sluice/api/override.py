@@ -6,9 +6,9 @@ That somebody may create one *is* the permission (RBAC), and the object is the a
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
-from sluice.api.base import Name, Spec, Status, Time, cel, rule
+from sluice.api.base import Name, Spec, Status, Time, cel, each_once, rule
 from sluice.api.metadata import Condition, ObjectMeta
 
 
@@ -38,6 +38,8 @@ class GateOverrideSpec(Spec):
         description="The user who creates it; the cluster checks that it is the requester."
     )
     expires_at: Time = Field(description="When it ends.")
+
+    _each_once = field_validator("workloads")(each_once)
 
 
 class GateOverrideStatus(Status):

@@ -1,12 +1,24 @@
 """`ErrorBudgetPolicy`: what happens to deployments while a budget is low."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from sluice.api.base import Atomic, Duration, Name, Percent, Spec, Status, Time, cel, rule
-from sluice.api.metadata import Condition, LabelSelector, ObjectMeta
+from sluice.api.base import (
+    Atomic,
+    Duration,
+    Name,
+    Percent,
+    Spec,
+    Status,
+    Time,
+    cel,
+    each_once,
+    require,
+    rule,
+)
+from sluice.api.metadata import Condition, LabelKey, LabelSelector, ShortlyNamed
 from sluice.api.slo import Level
 
 WorkloadKind = Literal["Deployment"]
@@ -36,14 +48,15 @@ class Blindness(StrEnum):
     CLOSED = "Closed"
 
 
+SELECTOR_OR_NAMES = rule(
+    "has(self.selector) != has(self.names)", "set exactly one of selector and names"
+)
+
+
 class ObjectiveReference(Spec):
     """The objectives whose budgets decide: by label or by name, in the policy's namespace."""
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule("has(self.selector) != has(self.names)", "set exactly one of selector and names")
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=cel(SELECTOR_OR_NAMES))
     selector: LabelSelector | None = Field(
         default=None, description="Objectives with these labels; `{}` is all in the namespace."
     )
@@ -54,6 +67,13 @@ class ObjectiveReference(Spec):
         description="Objectives with these names.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+
+    _each_once = field_validator("names")(each_once)
+
+    @model_validator(mode="after")
+    def _check_selector_or_names(self) -> Self:
+        require((SELECTOR_OR_NAMES, (self.selector is None) != (self.names is None)))
+        return self
 
 
 class WorkloadReference(Spec):
@@ -82,17 +102,16 @@ class BurnRateCondition(Spec):
     )
 
 
+ANY_CONDITION = rule(
+    "has(self.remainingBelow) || has(self.burnRateAbove) || has(self.level)",
+    "set at least one of remainingBelow, burnRateAbove and level",
+)
+
+
 class StageCondition(Spec):
     """When a stage begins: every field that is set must hold, for one and the same objective."""
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "has(self.remainingBelow) || has(self.burnRateAbove) || has(self.level)",
-                "set at least one of remainingBelow, burnRateAbove and level",
-            )
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=cel(ANY_CONDITION))
     remaining_below: PercentThreshold | None = Field(
         default=None, description='Less than this percentage of the budget is left: "20".'
     )
@@ -102,6 +121,12 @@ class StageCondition(Spec):
     level: Literal[Level.WARNING, Level.CRITICAL, Level.PAGE] | None = Field(
         default=None, description="The objective's level is this one or a worse one."
     )
+
+    @model_validator(mode="after")
+    def _check_any_condition(self) -> Self:
+        conditions = (self.remaining_below, self.burn_rate_above, self.level)
+        require((ANY_CONDITION, any(condition is not None for condition in conditions)))
+        return self
 
 
 class Stage(Spec):
@@ -119,15 +144,13 @@ class Stage(Spec):
     )
     pause_rollouts: bool = Field(
         default=False,
+        strict=True,
         description=(
             "Also set `spec.paused` on governed Deployments, which holds a rollout that is under "
             "way. It blocks `kubectl rollout undo` too: a rollback must then be applied."
         ),
     )
-    annotate: dict[
-        Annotated[str, Field(min_length=1, max_length=317)],
-        Annotated[str, Field(max_length=1024)],
-    ] = Field(
+    annotate: dict[LabelKey, Annotated[str, Field(max_length=1024)]] = Field(
         default={},
         max_length=16,
         description=(
@@ -171,6 +194,8 @@ class Exemptions(Spec):
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
+    _each_once = field_validator("service_accounts", "template_keys")(each_once)
+
 
 class WhenBlind(Spec):
     """What to do while the budget is unknown."""
@@ -195,6 +220,11 @@ class Overrides(Spec):
         default="24h", description="The longest time between an override's creation and its end."
     )
 
+
+FIRST_STAGE = rule("!has(self[0].when)", "the first stage has no `when`: it is the normal state")
+LATER_STAGES = rule(
+    "self.filter(stage, !has(stage.when)).size() <= 1", "every stage but the first needs `when`"
+)
 
 DEFAULT_STAGES = [
     Stage(name="Healthy", admission=Admission.ALLOW),
@@ -228,13 +258,7 @@ class ErrorBudgetPolicySpec(Spec):
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
-            **cel(
-                rule("!has(self[0].when)", "the first stage has no `when`: it is the normal state"),
-                rule(
-                    "self.filter(stage, !has(stage.when)).size() <= 1",
-                    "every stage but the first needs `when`",
-                ),
-            ),
+            **cel(FIRST_STAGE, LATER_STAGES),
         },
     )
     recovery: Recovery = Field(
@@ -249,6 +273,14 @@ class ErrorBudgetPolicySpec(Spec):
     overrides: Overrides = Field(
         default=Overrides(), description="Limits for GateOverrides of this policy."
     )
+
+    @field_validator("stages")
+    @classmethod
+    def _check_stages(cls, stages: list[Stage]) -> list[Stage]:
+        unconditional = sum(stage.when is None for stage in stages)
+        require((FIRST_STAGE, stages[0].when is None), (LATER_STAGES, unconditional <= 1))
+        each_once([stage.name for stage in stages])
+        return stages
 
 
 class DecisionStatus(Atomic):
@@ -360,6 +392,6 @@ class ErrorBudgetPolicy(Status):
 
     api_version: str = ""
     kind: str = "ErrorBudgetPolicy"
-    metadata: ObjectMeta
+    metadata: ShortlyNamed
     spec: ErrorBudgetPolicySpec
     status: ErrorBudgetPolicyStatus = ErrorBudgetPolicyStatus()

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_jsonable_python
 
+from sluice.api.metadata import key_rule
+
 Schema = dict[str, Any]
 
 RULES = "x-kubernetes-validations"
@@ -186,10 +188,7 @@ def _key_rules(names: Schema, path: tuple[str, ...]) -> Iterator[dict[str, str]]
     """Bounds of a map's keys as CEL: structural schemas have no `propertyNames`."""
     match names:
         case {"minLength": int(shortest), "maxLength": int(longest), **rest} if not rest:
-            yield {
-                "rule": f"self.all(key, size(key) >= {shortest} && size(key) <= {longest})",
-                "message": f"a key has {shortest} to {longest} characters",
-            }
+            yield key_rule(shortest, longest)
         case _:
             raise SchemaError(f"{'.'.join(path)}: bound the keys by minLength and maxLength only")
 

@@ -1,13 +1,25 @@
 """`ServiceLevelObjective`: what is measured, against what, and what came of it."""
 
+import re
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from sluice.api.base import Atomic, Duration, Name, Percent, Spec, Status, Time, cel, rule
-from sluice.api.metadata import Condition, ObjectMeta
+from sluice.api.base import (
+    Atomic,
+    Duration,
+    Name,
+    Percent,
+    Spec,
+    Status,
+    Time,
+    cel,
+    require,
+    rule,
+)
+from sluice.api.metadata import Condition, ShortlyNamed
 
 Selector = Annotated[str, Field(min_length=1, max_length=4096)]
 """A PromQL vector selector; its syntax is checked by the controller."""
@@ -34,14 +46,13 @@ class Counter(Spec):
     )
 
 
+GOOD_OR_BAD = rule("has(self.good) != has(self.bad)", "set exactly one of good and bad")
+
+
 class RatioIndicator(Spec):
     """Good or bad events as a share of all events."""
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule("has(self.good) != has(self.bad)", "set exactly one of good and bad")
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=cel(GOOD_OR_BAD))
     total: Counter = Field(description="All events that count.")
     bad: Counter | None = Field(
         default=None, description="The events that broke the promise; or set `good`."
@@ -49,6 +60,11 @@ class RatioIndicator(Spec):
     good: Counter | None = Field(
         default=None, description="The events that kept the promise; or set `bad`."
     )
+
+    @model_validator(mode="after")
+    def _check_good_or_bad(self) -> Self:
+        require((GOOD_OR_BAD, (self.good is None) != (self.bad is None)))
+        return self
 
 
 class LatencyIndicator(Spec):
@@ -72,14 +88,13 @@ class LatencyIndicator(Spec):
     )
 
 
+ONE_INDICATOR = rule("has(self.ratio) != has(self.latency)", "set exactly one of ratio and latency")
+
+
 class Indicator(Spec):
     """Where good and bad events are counted: exactly one kind."""
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule("has(self.ratio) != has(self.latency)", "set exactly one of ratio and latency")
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=cel(ONE_INDICATOR))
     ratio: RatioIndicator | None = Field(
         default=None, description="Good or bad events over all events, from two counters."
     )
@@ -87,8 +102,29 @@ class Indicator(Spec):
         default=None, description="Requests slower than a threshold, from a classic histogram."
     )
 
+    @model_validator(mode="after")
+    def _check_one_indicator(self) -> Self:
+        require((ONE_INDICATOR, (self.ratio is None) != (self.latency is None)))
+        return self
+
 
 ROLLING_PATTERN = "^[1-9][0-9]{0,3}[hdw]$"
+_LONGEST_WINDOW = 92 * 24
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+
+WINDOW_RULE = rule(
+    f"self.matches('{ROLLING_PATTERN}') && "
+    "int(self.substring(0, size(self) - 1)) * (self.endsWith('h') ? 1 : "
+    f"self.endsWith('d') ? 24 : 168) <= {_LONGEST_WINDOW}",
+    "a rolling window is 1h to 92d long: write it as 30d, 4w or 6h",
+)
+
+
+def _is_window(text: str) -> bool:
+    return (
+        re.fullmatch(ROLLING_PATTERN, text) is not None
+        and int(text[:-1]) * _HOURS[text[-1]] <= _LONGEST_WINDOW
+    )
 
 
 class Window(Spec):
@@ -97,16 +133,16 @@ class Window(Spec):
     rolling: str = Field(
         pattern=ROLLING_PATTERN,
         max_length=32,
-        json_schema_extra=cel(
-            rule(
-                f"self.matches('{ROLLING_PATTERN}') && "
-                "int(self.substring(0, size(self) - 1)) * (self.endsWith('h') ? 1 : "
-                "self.endsWith('d') ? 24 : 168) <= 2208",
-                "a rolling window is 1h to 92d long: write it as 30d, 4w or 6h",
-            )
-        ),
+        json_schema_extra=cel(WINDOW_RULE),
         description="A window that ends now: `30d`, `4w`, `6h`; from 1h to 92d.",
     )
+
+    @field_validator("rolling", mode="before")
+    @classmethod
+    def _check_window(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            require((WINDOW_RULE, _is_window(value)))
+        return value
 
 
 class SourceReference(Spec):
@@ -124,32 +160,33 @@ OBJECTIVE_RULE = rule(
 )
 
 
-def _check_objective(percent: str) -> str:
-    if not 0 < Decimal(percent) < 100:  # noqa: PLR2004 - percent
-        raise ValueError(OBJECTIVE_RULE["message"])
-    return percent
+def _check_objective(value: Any) -> Any:
+    """Before the pattern, so that the reader sees the rule and not a regular expression."""
+    if isinstance(value, str):
+        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", value)
+        require((OBJECTIVE_RULE, number is not None and 0 < Decimal(value) < 100))  # noqa: PLR2004 - percent
+    return value
 
 
 ObjectivePercent = Annotated[
     str,
     # Three digits match, so that who writes 100 reads the rule and not a regular expression.
     Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$", max_length=10),
-    AfterValidator(_check_objective),
+    BeforeValidator(_check_objective),
 ]
 """A percentage between 0 and 100, both excluded, as a string."""
+
+
+AGREEMENT_RULE = rule(
+    "!has(self.agreement) || double(self.agreement) < double(self.objective)",
+    "the agreement (SLA) must be below the objective (SLO)",
+)
 
 
 class ServiceLevelObjectiveSpec(Spec):
     """A promise about a service, and how to measure whether it is kept."""
 
-    model_config = ConfigDict(
-        json_schema_extra=cel(
-            rule(
-                "!has(self.agreement) || double(self.agreement) < double(self.objective)",
-                "the agreement (SLA) must be below the objective (SLO)",
-            )
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=cel(AGREEMENT_RULE))
     service: str = Field(
         default="",
         max_length=253,
@@ -175,6 +212,7 @@ class ServiceLevelObjectiveSpec(Spec):
     )
     min_events: int | None = Field(
         default=None,
+        strict=True,
         ge=1,
         le=10**15,
         description=(
@@ -182,6 +220,12 @@ class ServiceLevelObjectiveSpec(Spec):
             "Default: enough for five allowed bad events, 5 / (1 - objective)."
         ),
     )
+
+    @model_validator(mode="after")
+    def _check_agreement(self) -> Self:
+        below = self.agreement is None or Decimal(self.agreement) < Decimal(self.objective)
+        require((AGREEMENT_RULE, below))
+        return self
 
 
 class WindowStatus(Atomic):
@@ -283,6 +327,6 @@ class ServiceLevelObjective(Status):
 
     api_version: str = ""
     kind: str = "ServiceLevelObjective"
-    metadata: ObjectMeta
+    metadata: ShortlyNamed
     spec: ServiceLevelObjectiveSpec
     status: ServiceLevelObjectiveStatus = ServiceLevelObjectiveStatus()

@@ -119,6 +119,15 @@ def parse_selector(text: str, where: str) -> Selector | Failure:
     return _selector(expression, text, where)
 
 
+def is_expression(text: str) -> bool:
+    """Whether `text` is PromQL at all."""
+    try:
+        promql_parser.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _selector(expression: Any, text: str, where: str) -> Selector | Failure:
     matchers = [
         Matcher(matcher.name, _OPERATORS[str(matcher.op).rpartition(".")[2]], matcher.value)

@@ -1,10 +1,11 @@
 """From a declared indicator to the counters that are read, checked against the source."""
 
 import math
+import re
 
 from sluice.api.durations import parse_duration
 from sluice.api.reasons import Reason
-from sluice.api.slo import Indicator, LatencyIndicator, RatioIndicator
+from sluice.api.slo import Indicator, LatencyIndicator
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
 from sluice.indicators.failure import Failure
@@ -15,6 +16,8 @@ from sluice.indicators.reader import Counted
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
 _LOOK_BACK = 86_400
 _LOOKS = 96
+_POSITION = re.compile(r"[0-9]+:[0-9]+: .+")
+"""Line and column, and what is wrong there, in the words of Prometheus' parser."""
 
 
 async def resolve(indicator: Indicator, source: Prometheus, now: float) -> Counted | Failure:
@@ -25,12 +28,15 @@ async def resolve(indicator: Indicator, source: Prometheus, now: float) -> Count
         metric that says it is a gauge, `BucketNotFound` for a threshold that is no bucket boundary,
         `NoData` for a histogram that had no series for a day, or one of the source's.
     """
-    if indicator.ratio is not None:
-        counted = _ratio(indicator.ratio)
-    elif indicator.latency is not None:
-        counted = await _latency(indicator.latency, source, now)
+    selectors = await _selectors(indicator, source, now)
+    if isinstance(selectors, Failure):
+        return selectors
+    if indicator.latency is not None:
+        counted = await _latency(indicator.latency, selectors[0], source, now)
     else:
-        counted = Failure(Reason.INVALID_SPEC, "spec.indicator: set ratio or latency")
+        total, other = selectors
+        assert indicator.ratio is not None
+        counted = Counted(total, other, Side.GOOD if indicator.ratio.bad is None else Side.BAD)
     if isinstance(counted, Failure):
         return counted
     for selector in counted.selectors.values():
@@ -40,25 +46,58 @@ async def resolve(indicator: Indicator, source: Prometheus, now: float) -> Count
     return counted
 
 
-def _ratio(ratio: RatioIndicator) -> Counted | Failure:
-    other, side = (ratio.bad, Side.BAD) if ratio.bad is not None else (ratio.good, Side.GOOD)
-    if other is None:
-        return Failure(Reason.INVALID_SPEC, "spec.indicator.ratio: set bad or good")
-    total = parse_selector(ratio.total.metric, "spec.indicator.ratio.total.metric")
-    if isinstance(total, Failure):
-        return total
-    others = parse_selector(other.metric, f"spec.indicator.ratio.{side}.metric")
-    return others if isinstance(others, Failure) else Counted(total, others, side)
+def stated(indicator: Indicator) -> dict[str, str]:
+    """The selectors that `indicator` states, by field; that of all events is the first.
+
+    A histogram's stands for the counter of all its events.
+    """
+    where = "spec.indicator"
+    if indicator.latency is not None:
+        metric, matchers = indicator.latency.metric, indicator.latency.selector
+        return {f"{where}.latency.selector": f"{metric}_count{{{matchers}}}"}
+    assert indicator.ratio is not None
+    sides = {Side.BAD: indicator.ratio.bad, Side.GOOD: indicator.ratio.good}
+    return {f"{where}.ratio.total.metric": indicator.ratio.total.metric} | {
+        f"{where}.ratio.{side}.metric": counter.metric
+        for side, counter in sides.items()
+        if counter is not None
+    }
 
 
-async def _latency(latency: LatencyIndicator, source: Prometheus, now: float) -> Counted | Failure:
-    where = "spec.indicator.latency.selector"
-    matchers = f"{{{latency.selector}}}"
-    total = parse_selector(f"{latency.metric}_count{matchers}", where)
-    if isinstance(total, Failure):
-        return total
+async def _selectors(
+    indicator: Indicator, source: Prometheus, now: float
+) -> list[Selector] | Failure:
+    """What `stated` gives, parsed; one failure for all that is no selector."""
+    selectors, problems = [], []
+    for where, text in stated(indicator).items():
+        selector = parse_selector(text, where)
+        if isinstance(selector, Selector):
+            selectors.append(selector)
+        else:
+            problems.append(await _explained(selector, text, where, source, now))
+    return Failure(Reason.INVALID_QUERY, "; ".join(problems)) if problems else selectors
+
+
+async def _explained(
+    failure: Failure, text: str, where: str, source: Prometheus, now: float
+) -> str:
+    """What is wrong with `text`, with the position if it is no PromQL: Prometheus' parser knows it.
+
+    A query that is wrong costs nothing; one that is right is not sent.
+    """
+    if promql.is_expression(text):
+        return failure.message
+    said = await source.instant(text, now)
+    found = _POSITION.search(said.message) if isinstance(said, Failure) else None
+    return failure.message if found is None else f"{where}: {text!r}: {found[0]}"
+
+
+async def _latency(
+    latency: LatencyIndicator, total: Selector, source: Prometheus, now: float
+) -> Counted | Failure:
     buckets = Selector(f"{latency.metric}_bucket", total.matchers)
     if any(matcher.label == "le" for matcher in buckets.matchers):
+        where = "spec.indicator.latency.selector"
         return Failure(Reason.INVALID_QUERY, f"{where}: leave le out: threshold chooses the bucket")
     boundary = await _boundary(latency, buckets, source, now)
     if isinstance(boundary, Failure):

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from itertools import combinations
 
 from sluice.api.durations import parse_duration
 from sluice.api.policy import ErrorBudgetPolicySpec, Stage, StageCondition
+from sluice.api.reading import Problem
 from sluice.policy.expansion import unknown_variable
 from sluice.policy.stages import SEVERITY
 
@@ -20,37 +20,14 @@ _ANNOTATION_KEY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing to correct: where in the object, and what."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
-
-
 def validate(spec: ErrorBudgetPolicySpec) -> list[Problem]:
     """All problems, in the order of the fields; empty if the policy can be decided."""
     return [
-        *_duplicates(spec.stages),
         *_unreachable(spec.stages),
         *_inescapable(spec),
         *_annotations(spec.stages),
         *_durations(spec),
     ]
-
-
-def _duplicates(stages: Sequence[Stage]) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    for index, stage in enumerate(stages):
-        if stage.name in seen:
-            yield Problem(
-                f"spec.stages[{index}].name",
-                f"{stage.name} is also the name of stage {seen[stage.name]}: rename one of them",
-            )
-        seen.setdefault(stage.name, index)
 
 
 def _unreachable(stages: Sequence[Stage]) -> Iterator[Problem]:

@@ -20,6 +20,8 @@ class Stub:
     """Buckets by `le`, and types by metric."""
 
     def __init__(self) -> None:
+        self.refusal = ""
+        self.queries: list[str] = []
         self.buckets: list[str] = []
         self.old_buckets: list[str] = []
         self.types: dict[str, str] = {}
@@ -30,6 +32,10 @@ class Stub:
                 kind = self.types.get(request.query["metric"])
                 data: object = {request.query["metric"]: [{"type": kind}]} if kind else {}
             case "query":
+                self.queries.append((await request.post())["query"])
+                if self.refusal:
+                    error = {"status": "error", "errorType": "bad_data", "error": self.refusal}
+                    return web.json_response(error, status=400)
                 vector = [{"metric": {"le": le}, "value": [1, "1"]} for le in self.buckets]
                 data = {"resultType": "vector", "result": vector}
             case _:
@@ -141,10 +147,32 @@ async def test_metadata_that_cannot_be_had_do_not_matter() -> None:
         assert isinstance(await resolve(ratio(total="a", bad="b"), source, 1), Counted)
 
 
-@pytest.mark.parametrize("sides", [{"total": "a"}, {}])
-async def test_an_indicator_that_is_not_whole_is_refused(
-    source: Prometheus, sides: dict[str, str]
+async def test_a_syntax_error_is_told_with_the_position_that_prometheus_gives(
+    stub: Stub, source: Prometheus
 ) -> None:
-    failure = await resolve(ratio(**sides) if sides else Indicator(), source, 1)
+    stub.refusal = 'invalid parameter "query": 1:3: parse error: unexpected identifier "b"'
+    failure = await resolve(ratio(total="a b", bad="a c"), source, 1)
     assert isinstance(failure, Failure)
-    assert failure.reason is Reason.INVALID_SPEC
+    assert failure.reason is Reason.INVALID_QUERY
+    assert failure.message == (
+        "spec.indicator.ratio.total.metric: 'a b': 1:3: parse error: unexpected identifier \"b\"; "
+        "spec.indicator.ratio.bad.metric: 'a c': 1:3: parse error: unexpected identifier \"b\""
+    )
+
+
+async def test_a_syntax_error_is_told_without_a_position_where_there_is_nobody_to_ask() -> None:
+    async with aiohttp.ClientSession() as session:
+        source = Prometheus("default", "http://127.0.0.1:9", session)
+        failure = await resolve(latency(selector="job="), source, 1)
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.INVALID_QUERY
+    assert failure.message.startswith("spec.indicator.latency.selector: 'd_seconds_count{job=}': ")
+
+
+async def test_an_expression_that_is_no_selector_is_not_evaluated(
+    stub: Stub, source: Prometheus
+) -> None:
+    failure = await resolve(ratio(total="sum(a)", bad="b"), source, 1)
+    assert isinstance(failure, Failure)
+    assert "a vector selector alone is needed" in failure.message
+    assert stub.queries == []

@@ -54,11 +54,6 @@ def test_a_spec_that_can_be_decided_has_no_problem(fields: dict[str, Any]) -> No
     ("fields", "path", "says"),
     [
         (
-            {"stages": [{"name": "S0"}, {"name": "S0", "when": burn("6")}]},
-            "spec.stages[1].name",
-            "S0 is also the name of stage 0",
-        ),
-        (
             stages({"remainingBelow": "20"}, {"remainingBelow": "50"}),
             "spec.stages[2].when",
             "S2 holds whenever S1 does, so that S1 is never in force",
