@@ -127,6 +127,30 @@ def test_a_forced_apply_is_denied_and_the_object_stays(shop: Shop) -> None:
     assert image(shop) == "web:1"
 
 
+def test_a_deployment_that_a_controller_owns_already_is_the_controllers_matter(shop: Shop) -> None:
+    shop("create", "configmap", "owner")
+    owner = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": "owner",
+        "uid": shop.get("configmap", "owner")["metadata"]["uid"],
+    }
+    owned = {"metadata": {"ownerReferences": [{**owner, "controller": True}]}}
+    merely_referring = {"metadata": {"ownerReferences": [owner]}}
+    shop.deploy(merged(deployment("owned"), owned), merged(deployment("web"), merely_referring))
+    with shop.frozen():
+        assert shop.set_image("owned", "web:9").passed
+        assert shop.set_image("web", "web:9").denied
+
+
+def test_a_deployment_that_is_being_deleted_can_be_let_go(shop: Shop) -> None:
+    shop.deploy(merged(deployment("web"), {"metadata": {"finalizers": ["example.com/hold"]}}))
+    with shop.frozen():
+        shop("delete", "deployment", "web", "--wait=false")
+        assert shop.patch("web", {"metadata": {"finalizers": None, "labels": None}}).passed
+        assert not shop.attempt("get", "deployment", "web").passed
+
+
 def test_another_namespace_is_not_touched(shop: Shop, control_plane: ControlPlane) -> None:
     with control_plane.namespace(f"{shop.namespace}-x") as namespace:
         other = Shop(control_plane, namespace)

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.api.policy import UndoRecord
+from sluice.enforcement import mirror
+from sluice.enforcement.names import UNDO
 from sluice.enforcement.plan import CONTESTED_AFTER, GRACE, Changes, Want, plan
 from sluice.enforcement.target import PAUSED, Target, annotation, annotation_key
 
@@ -226,13 +228,26 @@ def test_a_mirror_that_makes_no_sense_is_removed_and_not_believed(text: str) -> 
     assert changes.apply is None
 
 
-def test_a_mirror_cannot_have_any_other_field_removed() -> None:
-    change = {"policy": "p", "previous": "null", "value": "1", "time": "2026-08-20T10:04:00Z"}
-    text = json.dumps({"uid": "uid-0", "changes": [{**change, "field": "spec.replicas"}]})
-    changes = plan(target({MIRROR: json.dumps(text)}, others=[MIRROR]), [], {}, NOW)
+def mirrored(uid: str, field: str, value: str) -> str:
+    change = {"policy": "p", "previous": "null", "value": value, "time": "2026-08-20T10:04:00Z"}
+    return json.dumps({"uid": uid, "changes": [{**change, "field": field}]})
+
+
+@pytest.mark.parametrize("field", ["spec.replicas", "metadata.annotations[]", "metadata", ""])
+def test_a_mirror_speaks_of_no_field_that_sluice_does_not_write(field: str) -> None:
+    found = mirror.read({UNDO: mirrored("uid-0", field, "null")}, UNDO)
+    assert found == mirror.Mirror(uid="uid-0", changes=[])
+
+
+@pytest.mark.parametrize(("uid", "unpaused"), [("uid-0", True), ("uid-1", False)])
+def test_only_a_copy_of_the_object_is_unpaused_by_what_its_mirror_says(
+    uid: str, *, unpaused: bool
+) -> None:
+    text = json.dumps(mirrored(uid, PAUSED, "true"))
+    live = target({MIRROR: text, PAUSED: "true"}, others=[MIRROR, PAUSED])
+    changes = plan(live, [], {}, NOW)
     assert changes.clear is not None
-    assert changes.clear.keys() == {"metadata"}
-    assert changes.clear["metadata"]["annotations"] == {"sluice.dev/undo": None}
+    assert ("spec" in changes.clear) is unpaused
 
 
 KEYS = st.sampled_from(["a.io/x", "a.io/y"])
