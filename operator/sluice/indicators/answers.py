@@ -53,7 +53,7 @@ def read_data(raw: Raw, where: str) -> Any:
         return _not_json(raw, where)
     try:
         answer = json.loads(raw.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return _invalid(where, f"JSON that cannot be read ({error})")
     return _data(answer, raw.status, where)
 
@@ -67,7 +67,7 @@ def read_series(data: Any, kind: str, where: str) -> Answer:
         return _invalid(where, f"resultType {found!r} in place of {kind!r}")
     try:
         return [_one_series(item, kind) for item in data["result"]]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         return _invalid(where, f"a {kind} that cannot be read ({type(error).__name__}: {error})")
 
 
@@ -126,6 +126,8 @@ def _invalid(where: str, what: str) -> Failure:
 def _one_series(item: dict[str, Any], kind: str) -> Series:
     pairs = [item["value"]] if kind == "vector" else item.get("values", [])
     samples = [(float(time), float(value)) for time, value in pairs]
-    finite = [(time, value) for time, value in samples if math.isfinite(value)]
+    finite = [
+        (time, value) for time, value in samples if math.isfinite(time) and math.isfinite(value)
+    ]
     labels = {str(label): str(value) for label, value in item["metric"].items()}
     return Series(labels, [time for time, _ in finite], [value for _, value in finite])

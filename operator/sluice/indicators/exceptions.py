@@ -28,6 +28,7 @@ from sluice.indicators.promql import Fact, Matcher, Selector
 
 # A label with more values is not narrowed on: the query would be longer than what it saves.
 _MOST_VALUES = 100
+_FACTS = {str(fact): fact for fact in Fact}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +81,8 @@ class Exceptions:
         exceptions = [series for series in found if promql.PART not in series.labels]
         for series in found:
             if promql.PART in series.labels:
-                tally.moved[[grid.index(time) for time in series.times]] += series.values
+                for index, moved in grid.within(series.times, series.values).items():
+                    tally.moved[index] += moved
         if exceptions:
             problem = await self._count(exceptions, grid, tally)
             if problem:
@@ -97,8 +99,7 @@ class Exceptions:
         for exception in exceptions:
             series = samples.get(_identity(exception.labels))
             if series is not None:
-                indexes = [grid.index(time) for time in exception.times]
-                _add(tally, series, grid, indexes)
+                _add(tally, series, grid, grid.within(exception.times, exception.values))
         return await self._add_beginnings(grid, tally) if tally.births else None
 
     async def _add_beginnings(self, grid: Grid, tally: _Tally) -> Failure | None:
@@ -134,7 +135,9 @@ def _facts(found: list[Series], grid: Grid) -> dict[int, list[Known]]:
     """What is known, by the index of the slice at whose end it was so; -1 for the first start."""
     facts: dict[int, list[Known]] = {}
     for series in found:
-        fact = Fact(series.labels[promql.PART])
+        fact = _FACTS.get(series.labels.get(promql.PART, ""))
+        if fact is None:
+            continue
         labels = {key: value for key, value in _own(series.labels).items() if key != promql.PART}
         for time, value in zip(series.times, series.values, strict=True):
             facts.setdefault(grid.index(time), []).append(Known(fact, labels, time, value))

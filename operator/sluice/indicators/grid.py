@@ -1,5 +1,6 @@
 """The slices that a query is about."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -23,3 +24,8 @@ class Grid:
     def index(self, time: float) -> int:
         """The index of the slice that ends at `time`."""
         return round((time - self.start) / self.width) - 1
+
+    def within(self, times: Iterable[float], values: Iterable[float]) -> dict[int, float]:
+        """Values by the index of the slice that ends at their time; others are left out."""
+        placed = ((self.index(time), value) for time, value in zip(times, values, strict=True))
+        return {index: value for index, value in placed if 0 <= index < self.count}

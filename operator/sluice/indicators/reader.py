@@ -180,9 +180,12 @@ def _parts(series: list[Series], grid: Grid, counted: Counted) -> _Parts:
     parts = {
         (side, part): np.full(grid.count, np.nan) for side in counted.selectors for part in Part
     }
+    members = {(str(side), str(part)): values for (side, part), values in parts.items()}
     for one in series:
-        values = parts[Side(one.labels[promql.SIDE]), Part(one.labels[promql.PART])]
-        values[[grid.index(time) for time in one.times]] = one.values
+        values = members.get((one.labels.get(promql.SIDE, ""), one.labels.get(promql.PART, "")))
+        if values is not None:
+            placed = grid.within(one.times, one.values)
+            values[[*placed]] = [*placed.values()]
     return parts
 
 

@@ -1,0 +1,48 @@
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.indicators.answers import Raw, read_data, read_metric_type, read_series
+from sluice.indicators.failure import Failure
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["status", "data", "resultType", "result", "metric", "value", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+KIND = st.sampled_from(["vector", "matrix"])
+
+
+@given(JSON, st.sampled_from([200, 204, 302, 400, 401, 500]))
+def test_no_json_raises(answer: object, status: int) -> None:
+    raw = Raw(status, "application/json", json.dumps(answer).encode())
+    data = read_data(raw, "here")
+    read_series(data, "vector", "here")
+    read_metric_type(data, "x", "here")
+
+
+@given(JSON, KIND)
+def test_no_result_raises(result: object, kind: str) -> None:
+    data = {"resultType": kind, "result": result}
+    found = read_series(data, kind, "here")
+    assert isinstance(found, list | Failure)
+
+
+@given(st.binary(max_size=50), st.sampled_from(["application/json", "text/html", ""]))
+def test_no_body_raises(body: bytes, kind: str) -> None:
+    read_data(Raw(200, kind, body), "here")
+
+
+def test_numbers_beyond_a_float_and_nesting_beyond_the_stack_are_failures() -> None:
+    huge = {"resultType": "vector", "result": [{"metric": {}, "value": [1, 10**400]}]}
+    assert isinstance(read_series(huge, "vector", "here"), Failure)
+    deep = Raw(200, "application/json", b"[" * 200_000)
+    assert isinstance(read_data(deep, "here"), Failure)
