@@ -99,6 +99,22 @@ def test_live_counts_are_added_until_their_slice_is_closed() -> None:
     assert ledger.between(NOON, NOON + 2 * SLICE) == Counts(15, 0, 2 * SLICE)
 
 
+def test_live_counts_are_not_counted_again_when_a_slice_of_them_is_closed() -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10]))
+    ledger.tick(Live(NOON + 2 * SLICE + 100, 9, 0, covered=True))
+    ledger.put(slices(FIRST + 1, [5]))
+    assert ledger.between(NOON, NOON + HOUR) == Counts(15, 0, 2 * SLICE)
+
+
+def test_an_hour_that_has_just_begun_holds_nothing_of_the_one_three_days_ago() -> None:
+    ledger = Ledger(MONTH)
+    for hour in range(80):
+        ledger.put(slices(FIRST + hour * 12, [3.0] * 12))
+    ledger.put(slices(FIRST + 80 * 12, [1.0]))
+    total, _ = ledger.by_hour(NOON + 79 * HOUR, NOON + 81 * HOUR)
+    assert total.tolist() == [36, 1]
+
+
 def test_putting_old_slices_again_keeps_the_live_counts() -> None:
     ledger = Ledger(DAY).put(slices(FIRST, [10, 10]))
     ledger.tick(Live(NOON + 2 * SLICE + 60, 4, 1, covered=True))
