@@ -62,6 +62,8 @@ def _message(details: ErrorDetails) -> str:
         "enum": f"{_shown(value)} is not supported: write {wanted.get('expected')}",
         "literal_error": f"{_shown(value)} is not supported: write {wanted.get('expected')}",
         "model_type": f"{_shown(value)} is no mapping of fields to values",
+        "int_type": f"{_shown(value)} is no whole number: write one, without quotes",
+        "bool_type": f"{_shown(value)} is neither true nor false: write one, without quotes",
         "dict_type": f"{_shown(value)} is no mapping of keys to values",
     }
     return other.get(details["type"]) or details["msg"].removeprefix("Value error, ")

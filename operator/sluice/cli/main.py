@@ -3,6 +3,7 @@
 import typer
 
 import sluice
+from sluice.cli.check import check
 from sluice.cli.crds import crds
 from sluice.cli.override import override
 from sluice.cli.run import run
@@ -16,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(check)
 app.command()(crds)
 app.command()(override)
 app.command()(thaw)

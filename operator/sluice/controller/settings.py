@@ -14,6 +14,19 @@ ENV_PREFIX = "SLUICE_"
 _URL = TypeAdapter(HttpUrl)
 
 
+def base_url(text: str) -> str:
+    """A source's URL, without a slash at its end.
+
+    Raises:
+        ValueError: `text` is no HTTP URL.
+    """
+    try:
+        _URL.validate_python(text)
+    except ValidationError as error:
+        raise ValueError("write it as http://prometheus.monitoring:9090") from error
+    return text.rstrip("/")
+
+
 class Settings(BaseSettings):
     """Everything that can be set; a flag beats the environment, which beats the default."""
 
@@ -81,13 +94,7 @@ class Settings(BaseSettings):
     @field_validator("prometheus_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
-        if not value:
-            return None
-        try:
-            _URL.validate_python(value)
-        except ValidationError as error:
-            raise ValueError("write it as http://prometheus.monitoring:9090") from error
-        return value.rstrip("/")
+        return base_url(value) if value else None
 
     @field_validator("listen")
     @classmethod
