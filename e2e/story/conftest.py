@@ -1,0 +1,63 @@
+"""The stack of all scenarios, a controller for a module, a team for a test."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from e2e.harness import ControlPlane, NoPrometheus
+from e2e.stack import EXAMPLE, SERVICES, Controller, Stack, installed, stack
+from e2e.story.team import Team
+
+Start = Callable[..., Controller]
+
+
+@pytest.fixture(scope="package")
+def everything(control_plane: ControlPlane) -> Iterator[Stack]:
+    """The chart, and Prometheus with a service for each test."""
+    if not control_plane.rolls_out:
+        pytest.skip("the control plane has no controller manager: Deployments do not roll out")
+    with ExitStack() as resources:
+        kubeconfig = resources.enter_context(installed(control_plane))
+        try:
+            yield resources.enter_context(stack(control_plane, kubeconfig, [EXAMPLE, *SERVICES]))
+        except NoPrometheus as reason:
+            pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def controller(everything: Stack) -> Iterator[Controller]:
+    """One controller for all tests of a module; it must stay up and never fail."""
+    running = everything.run()
+    try:
+        everything.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
+        yield running
+        assert running.daemon.exit_code is None, running.daemon.tail()
+    finally:
+        code = running.stop()
+    assert code == 0, running.daemon.tail()
+    unforeseen = [line for line in running.log.splitlines() if "Traceback" in line]
+    assert not unforeseen, running.daemon.tail(60)
+
+
+@pytest.fixture
+def start(everything: Stack) -> Iterator[Start]:
+    """Starts controllers that end with the test."""
+    running: list[Controller] = []
+
+    def run(*flags: str, **where: str) -> Controller:
+        running.append(everything.run(*flags, **where))
+        return running[-1]
+
+    yield run
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def team(everything: Stack, request: pytest.FixtureRequest) -> Iterator[Team]:
+    """A namespace and a service that only this test uses."""
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
+    with everything.plane.namespace(name) as namespace:
+        yield Team(everything, namespace, everything.take())

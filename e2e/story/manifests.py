@@ -1,0 +1,62 @@
+"""The objects that scenarios are made of."""
+
+from typing import Any
+
+Object = dict[str, Any]
+
+DENY: Object = {"name": "Exhausted", "when": {"remainingBelow": "20"}, "admission": "Deny"}
+
+
+def objective(job: str, *, name: str = "availability", **spec: Any) -> Object:
+    """99 % of a day's requests of `job` are answered without a server error."""
+    requests = f'http_requests_total{{job="{job}"}}'
+    failures = f'http_requests_total{{job="{job}",code=~"5.."}}'
+    return {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "ServiceLevelObjective",
+        "metadata": {"name": name, "labels": {"app": "web"}},
+        "spec": {
+            "objective": "99",
+            "window": {"rolling": "1d"},
+            "indicator": {"ratio": {"total": {"metric": requests}, "bad": {"metric": failures}}},
+        }
+        | spec,
+    }
+
+
+def policy(*, name: str = "default", **spec: Any) -> Object:
+    """Warns below half of the budget of all objectives, freezes below a fifth, thaws quickly."""
+    return {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "ErrorBudgetPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "objectives": {"selector": {}},
+            "mode": "Enforce",
+            "recovery": {"above": "5", "for": "1s"},
+        }
+        | spec,
+    }
+
+
+def stages(**freeze: Any) -> list[Object]:
+    """Two stages: healthy, and below a fifth of the budget a freeze that also does `freeze`."""
+    return [{"name": "Healthy", "admission": "Allow"}, DENY | freeze]
+
+
+def deployment(name: str = "web", *, replicas: int = 1) -> Object:
+    """A Deployment of one container, which is called after it."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": name, "image": f"{name}:1"}]},
+            },
+        },
+    }

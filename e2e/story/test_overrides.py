@@ -1,0 +1,171 @@
+"""Break-glass: who may, for what, and for how long."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from e2e.harness import wait_until
+from e2e.stack import Controller, Stack
+from e2e.story.manifests import Object, deployment
+from e2e.story.team import OVERRIDE, POLICY, Team
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account of their own in the team's namespace."""
+
+    team: Team
+    name: str
+    kubeconfig: Path
+
+    @property
+    def user(self) -> str:
+        return f"system:serviceaccount:{self.team.namespace}:{self.name}"
+
+    def override(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sluice", "override", *arguments]
+        return subprocess.run(
+            [*command, "--kubeconfig", str(self.kubeconfig)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+
+def person(team: Team, name: str, *roles: str) -> Person:
+    team.kubectl("create", "serviceaccount", name)
+    account = f"--serviceaccount={team.namespace}:{name}"
+    for role in roles:
+        team.kubectl("create", "rolebinding", f"{name}-{role}", f"--clusterrole={role}", account)
+    kubeconfig = team.stack.plane.service_account_kubeconfig(team.namespace, name)
+    if roles:
+        verb = ("auth", "can-i", "patch", "deployments")
+        wait_until(
+            lambda: team.attempt(*verb, as_who=kubeconfig).passed, timeout=30, what="the roles"
+        )
+    return Person(team, name, kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def frozen(everything: Stack, controller: Controller) -> Iterator[Team]:
+    """A frozen team with a second Deployment, whose policy allows overrides of an hour."""
+    del controller
+    with everything.plane.namespace("overrides") as namespace:
+        team = Team(everything, namespace, everything.take())
+        team.start(deployment("api"), overrides={"maxDuration": "1h"})
+        team.freeze()
+        yield team
+
+
+@pytest.fixture(scope="module")
+def alice(frozen: Team) -> Person:
+    """Who deploys, and may pass a freeze."""
+    return person(frozen, "alice", "edit", "sluice-overrider")
+
+
+def ends(**length: float) -> str:
+    return f"{datetime.now(UTC) + timedelta(**length):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def create(team: Team, name: str, who: Person, **spec: str) -> subprocess.CompletedProcess[str]:
+    body = {"policy": "default", "reason": "hotfix", "createdBy": who.user} | spec
+    manifest: Object = {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "GateOverride",
+        "metadata": {"name": name},
+        "spec": body,
+    }
+    return team.kubectl(
+        "create", "-f", "-", stdin=json.dumps(manifest), check=False, as_who=who.kubeconfig
+    )
+
+
+def test_an_override_lets_the_named_workload_pass_until_it_is_deleted(
+    frozen: Team, alice: Person
+) -> None:
+    assert frozen.would_deploy(as_who=alice.kubeconfig).denied
+    made = alice.override("deployment/web", "--reason", "fix of the outage", "--for", "30m")
+    assert made.returncode == 0, made.stderr
+    frozen.until_passes("web")
+    assert frozen.deploy("web", as_who=alice.kubeconfig).passed
+    assert frozen.would_deploy("api", as_who=alice.kubeconfig).denied
+    assert frozen.would_deploy("api").denied
+
+    (name,) = frozen.status()["overrides"]
+    assert f"gateoverride.sluice.dev/{name} created: changes of web in {frozen.namespace}" in (
+        made.stdout
+    )
+    found = frozen.get(OVERRIDE, name)
+    assert found["spec"]["createdBy"] == alice.user
+    assert found["spec"]["reason"] == "fix of the outage"
+    active = frozen.until_condition("Active", "OverrideActive", of=OVERRIDE, name=name)
+    assert active["message"] == f"Changes of web pass until {found['spec']['expiresAt']}."
+
+    deleted = frozen.attempt("delete", OVERRIDE, name, as_who=alice.kubeconfig)
+    assert deleted.passed, deleted.said
+    frozen.until_denied("web", timeout=5)
+    frozen.until("no override", lambda: frozen.status()["overrides"] == [])
+
+
+def test_an_override_ends_by_itself(frozen: Team, alice: Person) -> None:
+    made = alice.override("--reason", "fix of the outage", "--for", "8s")
+    assert made.returncode == 0, made.stderr
+    frozen.until_passes("web", timeout=6)
+    frozen.until_passes("api", timeout=2)
+    (name,) = frozen.status()["overrides"]
+    frozen.until_denied("web", timeout=12)
+    expired = frozen.until_condition("Active", "OverrideExpired", of=OVERRIDE, name=name)
+    assert expired["status"] == "False"
+    assert expired["message"].endswith("Create another one if it is still needed.")
+    frozen.until("no override", lambda: frozen.status()["overrides"] == [])
+
+
+def test_an_override_that_would_last_too_long_never_becomes_active(
+    frozen: Team, alice: Person
+) -> None:
+    assert create(frozen, "long", alice, expiresAt=ends(hours=3)).returncode == 0
+    inactive = frozen.until_condition("Active", "OverrideTooLong", of=OVERRIDE, name="long")
+    assert inactive["status"] == "False"
+    assert (
+        "and ErrorBudgetPolicy default allows 1h (spec.overrides.maxDuration)."
+        in (inactive["message"])
+    )
+    assert frozen.status()["overrides"] == []
+    assert frozen.would_deploy().denied
+
+
+def test_an_override_of_a_policy_that_is_not_there_says_so(frozen: Team, alice: Person) -> None:
+    assert create(frozen, "lost", alice, policy="defalt", expiresAt=ends(hours=0.5)).returncode == 0
+    lost = frozen.until_condition("Active", "PolicyNotFound", of=OVERRIDE, name="lost")
+    assert lost["message"].startswith(
+        f"ErrorBudgetPolicy {frozen.namespace}/defalt does not exist: "
+    )
+
+
+def test_nobody_signs_for_somebody_else_and_nobody_without_the_role(
+    frozen: Team, alice: Person
+) -> None:
+    forged = create(frozen, "forged", alice, createdBy="bob", expiresAt=ends(hours=0.5))
+    assert forged.returncode == 1
+    assert f'write "createdBy: {alice.user}"' in forged.stderr
+    admin = person(frozen, "admin", "admin")
+    refused = admin.override("--reason", "I am the administrator here")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("sluice: POST /apis/sluice.dev/v1alpha1/namespaces/")
+    assert f'User "{admin.user}" cannot create resource "gateoverrides"' in refused.stderr
+    assert "Traceback" not in refused.stderr
+    thaw = '{"spec":{"mode":"Observe"}}'
+    lowered = frozen.attempt(
+        *("patch", POLICY, "default", "--type=merge", "-p", thaw), as_who=admin.kubeconfig
+    )
+    assert not lowered.passed
+    assert frozen.would_deploy(as_who=admin.kubeconfig).denied
