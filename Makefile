@@ -62,10 +62,14 @@ e2e: setup tools ## Run the end-to-end tests only
 	pytest e2e $(PYTEST)
 	echo "END-TO-END TESTS PASSED"
 
+demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to play with
+	python -m e2e.harness build >/dev/null
+	exec python -m e2e.demo $(if $(KEEP),--keep)
+
 wheel: setup ## Build the wheel into dist/
 	python -m hatchling build --target wheel
 
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e wheel clean
+.PHONY: help setup lock crds lint format tools unit test e2e demo wheel clean
