@@ -27,6 +27,8 @@ STALE_AFTER = 900.0
 """Seconds without data after which the numbers are no more those of now."""
 
 _WHOLE = Decimal(100)
+_BOUND = Decimal(999_999_999)
+"""The largest percentage, either way, that the API can hold."""
 _THREE_DECIMALS = Decimal("0.001")
 _WARNING_BELOW = Decimal(50)
 _CRITICAL_BELOW = Decimal(20)
@@ -154,8 +156,11 @@ class UnknownBudget:
 
 
 def percent(value: Decimal) -> Decimal:
-    """A percentage as it is published: three decimals, rounded half up."""
-    return value.quantize(_THREE_DECIMALS, ROUND_HALF_UP) + 0
+    """A percentage as it is published: three decimals, rounded half up, and within bounds.
+
+    A budget can be overspent by any factor: at 99.999999 % an outage takes 10 billion percent.
+    """
+    return max(-_BOUND, min(_BOUND, value)).quantize(_THREE_DECIMALS, ROUND_HALF_UP) + 0
 
 
 def measure(objective: Objective, measured: Measured) -> Budget | UnknownBudget:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -120,7 +121,7 @@ def _objective_columns(standings: Iterable[Standing]) -> list[_Column]:
                 "REASON": str(standing.state.reason),
             }
         )
-    return _columns(rows)
+    return _columns(rows, folding={"NAME", "REASON"})
 
 
 def _policy_columns(rulings: Iterable[Ruling]) -> list[_Column]:
@@ -138,11 +139,10 @@ def _policy_columns(rulings: Iterable[Ruling]) -> list[_Column]:
                 "REASON": str(decision.reason),
             }
         )
-    return _columns(rows)
+    return _columns(rows, folding={"NAME", "STAGE", "OBJECTIVE", "REASON"})
 
 
-def _columns(rows: Sequence[Mapping[str, str]]) -> list[_Column]:
-    folding = {"NAME", "STAGE", "REASON"}
+def _columns(rows: Sequence[Mapping[str, str]], *, folding: AbstractSet[str]) -> list[_Column]:
     headers = rows[0] if rows else {}
     return [
         _Column(header, [row[header] for row in rows], folds=header in folding)

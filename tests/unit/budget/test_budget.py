@@ -3,7 +3,9 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
+from sluice.api.base import Percent
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level as ApiLevel
 from sluice.budget.budget import (
@@ -158,3 +160,11 @@ def test_what_is_consumed_and_what_remains_make_the_whole(
     assert budget.consumed >= 0
     assert 0 <= budget.sli <= 100
     assert budget.to_date <= budget.remaining
+
+
+@pytest.mark.parametrize("target", ["99.999999", "99.9", "0.000001"])
+@pytest.mark.parametrize("bad", [0, 1e9, 1e15, 1e30])
+def test_the_api_can_hold_a_budget_however_far_it_is_overspent(target: str, bad: float) -> None:
+    budget = known(measure(objective(target), measured(1e9, bad)))
+    for number in (budget.consumed, budget.remaining, budget.to_date, budget.sli):
+        TypeAdapter(Percent).validate_python(f"{number:f}")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.cli.check_files import Document, Finding, read_all
@@ -120,6 +120,7 @@ def test_a_directory_without_manifests_is_told(tmp_path: Path) -> None:
     assert str(finding).endswith("there is no *.yaml, *.yml or *.json below this directory")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_input_makes_it_fail(content: bytes) -> None:
     for found in read("-", stdin=content):

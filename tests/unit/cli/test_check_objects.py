@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.api import API_VERSION
@@ -105,8 +105,8 @@ def test_what_is_no_object_of_a_known_kind_is_told(body: object, says: str) -> N
 def test_a_misspelt_field_outside_of_spec_is_told(more: dict[str, Any], path: str) -> None:
     assert said(manifest("ServiceLevelObjective", SLO, **more)) == [
         (
-            f"f.yaml, document 1 (ServiceLevelObjective default/a): {path}: there is no such field: "
-            "check its spelling and its indentation"
+            f"f.yaml, document 1 (ServiceLevelObjective default/a): {path}: "
+            "there is no such field: check its spelling and its indentation"
         )
     ]
 
@@ -152,6 +152,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(["ServiceLevelObjective", "ErrorBudgetPolicy", "GateOverride"]),
     metadata=_JSON,
