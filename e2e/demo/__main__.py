@@ -41,7 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
             terminal.say(f"The logs of all components are in {logs}")
         terminal.last(f"DEMO FAILED: {_said(error)}", good=False)
         return 1
-    terminal.say(f"Every step was checked. It took {terminal.seconds} seconds.")
     terminal.last("DEMO PASSED", good=True)
     return 0
 
@@ -51,6 +50,7 @@ def _run(
 ) -> None:
     with session(terminal, logs=logs) as running:
         tell(running, frame=frame)
+        terminal.say(f"Every step was checked. It took {terminal.seconds} seconds.")
         if keep:
             stay(running)
 
