@@ -16,8 +16,7 @@ import yaml
 from e2e.harness import Counts, History, Prometheus, events, prometheus, simulate
 
 HOUR = 3600
-STARTED = time.time()
-AT = STARTED // HOUR * HOUR - HOUR
+AT = time.time() // HOUR * HOUR - HOUR
 """The time that most is checked at: a whole hour, so that a window has exactly its length."""
 BEFORE = AT - 12 * HOUR
 """When everything was still well."""
@@ -44,8 +43,9 @@ def traffic(instance: str, at: float) -> Counts:
 
 @pytest.fixture(scope="session")
 def past() -> History:
+    # It reaches up to the present, of which data older than five minutes would say nothing.
     return simulate(
-        traffic, start=AT - 26 * HOUR, end=STARTED, targets=list(TRAFFIC), interval=60.0
+        traffic, start=AT - 26 * HOUR, end=time.time(), targets=list(TRAFFIC), interval=60.0
     )
 
 
