@@ -65,7 +65,11 @@ def status_of(
 
 
 def noticeable(before: ServiceLevelObjectiveStatus, after: ServiceLevelObjectiveStatus) -> bool:
-    """Whether `after` is worth a write: a level, a condition, 0.1 points of budget, or a slice."""
+    """Whether `after` is worth a write: a level, a condition, 0.1 points of budget, or a slice.
+
+    Of messages only that of `Ready` counts, which says what is wrong: those about the budget hold
+    numbers that change all the time.
+    """
     if _outline(before) != _outline(after):
         return True
     if before.error_budget is not None and after.error_budget is not None:
@@ -77,7 +81,9 @@ def noticeable(before: ServiceLevelObjectiveStatus, after: ServiceLevelObjective
 
 def _outline(status: ServiceLevelObjectiveStatus) -> tuple[object, ...]:
     conditions = {(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions}
-    return status.observed_generation, status.level, status.error_budget is None, conditions
+    problem = next((c.message for c in status.conditions if c.type == ConditionType.READY), "")
+    no_numbers = status.error_budget is None
+    return status.observed_generation, status.level, no_numbers, conditions, problem
 
 
 def _slice(status: ServiceLevelObjectiveStatus) -> int | None:

@@ -243,3 +243,11 @@ def test_a_status_is_written_when_it_says_something_new(
 def test_a_new_generation_is_written() -> None:
     before = status_of(objective(), evaluation(), NOW)
     assert noticeable(before, status_of(objective(before, generation=4), evaluation(), NOW))
+
+
+def test_another_problem_of_the_same_reason_is_written_and_the_same_one_is_not() -> None:
+    page = Failure(Reason.INVALID_RESPONSE, "source 'default' answered a login page")
+    broken = Failure(Reason.INVALID_RESPONSE, "source 'default' answered JSON that cannot be read")
+    before = status_of(objective(), page, NOW)
+    assert not noticeable(before, status_of(objective(before), page, NOW))
+    assert noticeable(before, status_of(objective(before), broken, NOW))
