@@ -25,21 +25,21 @@ def rights(verbs: tuple[str, ...], *resources: str, name: str = "") -> set[Right
 
 
 EVERYWHERE = (
-    rights(READ, *KINDS)
+    rights(("list", "watch"), *KINDS)
     | rights(("patch",), *(name.replace(".", "/status.", 1) for name in KINDS))
     | rights(("patch",), "errorbudgetpolicies.sluice.dev")
-    | rights((*READ, "patch"), "deployments.apps")
-    | rights(READ, "replicasets.apps")
+    | rights(("list", "watch", "patch"), "deployments.apps")
+    | rights(("list",), "replicasets.apps")
     | rights(
-        (*READ, "create", "patch", "delete"),
+        ("list", "create", "patch", "delete"),
         "validatingadmissionpolicies.admissionregistration.k8s.io",
         "validatingadmissionpolicybindings.admissionregistration.k8s.io",
     )
-    | rights(("create", "patch"), "events.events.k8s.io")
+    | rights(("create",), "events.events.k8s.io")
 )
 AT_HOME = (
     rights(("create",), "leases.coordination.k8s.io")
-    | rights(("get", "update", "patch"), "leases.coordination.k8s.io", name="sluice")
+    | rights(("get", "update"), "leases.coordination.k8s.io", name="sluice")
     | rights(("get",), "configmaps", name="sluice-kill-switch")
 )
 
