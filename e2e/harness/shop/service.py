@@ -5,7 +5,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from e2e.harness.traffic import NOTHING, Counts, events, samples, series
+from e2e.harness.traffic import (
+    DURATION,
+    NOTHING,
+    REQUESTS,
+    STARTED,
+    Counts,
+    events,
+    samples,
+    series,
+)
+
+_TYPES = f"""\
+# TYPE {REQUESTS} counter
+# TYPE {DURATION} histogram
+# TYPE {STARTED} gauge
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +91,7 @@ class Shop:
             self._advance()
             if not self._load.available:
                 return None
-            return "\n".join(samples(series(""), self._counts, self._started)) + "\n"
+            return _TYPES + "\n".join(samples(series(""), self._counts, self._started)) + "\n"
 
     def _advance(self) -> None:
         now = self._clock()
