@@ -23,7 +23,7 @@ from sluice.controller.standings import Standings
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.api_server import ApiServer
-from sluice.kube.cache import Cache, Key, Workload, key_of
+from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
 from sluice.policy.selection import Labelled, select_objectives
@@ -220,7 +220,7 @@ class Assembly:
 
 def _asked(found: object) -> tuple[Any, ...]:
     """What the object asks for: a status that was written, by us, asks for nothing."""
-    if isinstance(found, Workload):
+    if isinstance(found, Workload | Malformed):
         return (found,)
     meta = found.metadata  # type: ignore[attr-defined]
     return (meta.uid, meta.generation, meta.labels, meta.deletion_timestamp)

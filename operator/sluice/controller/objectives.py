@@ -13,8 +13,8 @@ from sluice.api.conditions import ConditionType
 from sluice.api.metadata import Condition
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level, ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.controller.complaint import Complaints
 from sluice.controller.objective_status import Outcome, noticeable, status_of
-from sluice.controller.policy_plan import stalled
 from sluice.controller.standings import Standings
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter, indicator_key, objective_of
@@ -60,6 +60,7 @@ class Objectives:
         identity: str,
     ) -> None:
         self._api = api
+        self._complaints = Complaints(api)
         self._cache = cache
         self._sources = sources
         self._standings = standings
@@ -75,14 +76,18 @@ class Objectives:
         """Measure and write what came of it; seconds until the objective is due again."""
         slo = self._cache.get(key)
         if isinstance(slo, Malformed):
-            await self._malformed(slo)
+            self._forget(key)
+            await self._complaints.tell(OBJECTIVES, slo, now=self._clock())
         elif isinstance(slo, ServiceLevelObjective) and not slo.metadata.deletion_timestamp:
             await self._publish(slo, await self._measure(key, slo))
         else:
-            self._meters.pop(key, None)
-            self._standings.drop(key.namespace, key.name)
+            self._forget(key)
             return None
         return self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+
+    def _forget(self, key: Key) -> None:
+        self._meters.pop(key, None)
+        self._standings.drop(key.namespace, key.name)
 
     async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome:
         meter = self._meter(key, slo)
@@ -161,23 +166,6 @@ class Objectives:
             note=f"{before} -> {status.level}: {about.message if about else ''}",
         )
         await events.post(self._api, event, identity=self._identity, now=self._clock())
-
-    async def _malformed(self, found: Malformed) -> None:
-        self._standings.drop(found.key.namespace, found.key.name)
-        self._meters.pop(found.key, None)
-        conditions = stalled(
-            [], found.problem, generation=found.metadata.generation, now=self._clock()
-        )
-        metadata = {
-            "name": found.key.name,
-            "namespace": found.key.namespace,
-            "uid": found.metadata.uid,
-        }
-        status = ServiceLevelObjectiveStatus(
-            observed_generation=found.metadata.generation, conditions=conditions
-        )
-        body = {"metadata": metadata, "status": status.to_json()}
-        await self._api.apply(OBJECTIVES, body, subresource="status")
 
 
 def state_of(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> ObjectiveState:

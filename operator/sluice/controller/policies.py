@@ -18,6 +18,7 @@ from sluice.api.policy import (
     UndoRecord,
 )
 from sluice.controller import policy_plan
+from sluice.controller.complaint import Complaints
 from sluice.controller.lifting import lift, read_live
 from sluice.controller.policy_plan import Live, Outcome
 from sluice.controller.policy_writer import PolicyWriter
@@ -27,6 +28,7 @@ from sluice.enforcement.plan import Records
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.kill_switch import KillSwitch
+from sluice.kube.resources import POLICIES
 from sluice.policy.decision import Decision, decide
 from sluice.policy.objective import ObjectiveState
 from sluice.policy.selection import Labelled, select_objectives, select_workloads
@@ -70,6 +72,7 @@ class Policies:
     ) -> None:
         self._settings = settings
         self._api = api
+        self._complaints = Complaints(api)
         self._cache = cache
         self._standings = standings
         self._writer = writer
@@ -89,7 +92,7 @@ class Policies:
         async with self._turns[key.namespace]:
             policy = self._cache.get(key)
             if isinstance(policy, Malformed):
-                await self._writer.malformed(policy, now=self._clock())
+                await self._complaints.tell(POLICIES, policy, now=self._clock())
                 return self._later()
             if not isinstance(policy, ErrorBudgetPolicy):
                 await self._writer.sweep()

@@ -8,7 +8,6 @@ from typing import Any
 
 from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import parse_duration
-from sluice.api.metadata import Condition
 from sluice.api.override import GateOverride
 from sluice.api.policy import (
     Admission,
@@ -227,28 +226,16 @@ def invalid_status(
     policy: ErrorBudgetPolicy, problems: Iterable[object], now: datetime
 ) -> ErrorBudgetPolicyStatus:
     """The status of a policy whose spec makes no sense; what was decided before stays."""
-    return policy.status.model_copy(
-        update={
-            "observed_generation": policy.metadata.generation,
-            "conditions": stalled(
-                policy.status.conditions,
-                "; ".join(str(problem) for problem in problems),
-                generation=policy.metadata.generation,
-                now=now,
-            ),
-        }
-    )
-
-
-def stalled(
-    before: Iterable[Condition], message: str, *, generation: int, now: datetime
-) -> list[Condition]:
-    """Conditions of an object that nothing can be done for until somebody corrects it."""
+    message = "; ".join(str(problem) for problem in problems)
+    generation = policy.metadata.generation
     claimed = [
         Claim(ConditionType.READY, "False", Reason.INVALID_SPEC, message),
         Claim(ConditionType.STALLED, "True", Reason.INVALID_SPEC, message),
     ]
-    return merge(before, claimed, generation=generation, now=_whole(now))
+    conditions = merge(policy.status.conditions, claimed, generation=generation, now=_whole(now))
+    return policy.status.model_copy(
+        update={"observed_generation": generation, "conditions": conditions}
+    )
 
 
 def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) -> Claim:

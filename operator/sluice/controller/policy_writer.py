@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 
 from sluice.api.policy import Admission, ErrorBudgetPolicy, ErrorBudgetPolicyStatus
-from sluice.controller.policy_plan import stalled
 from sluice.enforcement.names import MANAGED_BY, MANAGER, POLICY_UID
 from sluice.enforcement.native import Manifest
 from sluice.enforcement.plan import Changes
@@ -16,7 +15,7 @@ from sluice.enforcement.sweep import Sweep, sweep
 from sluice.enforcement.target import Target
 from sluice.kube import events
 from sluice.kube.api_server import ApiError, ApiServer
-from sluice.kube.cache import Cache, Malformed
+from sluice.kube.cache import Cache
 from sluice.kube.resources import (
     ADMISSION_BINDINGS,
     ADMISSION_POLICIES,
@@ -53,7 +52,6 @@ class PolicyWriter:
         self._identity = identity
         self._clock = clock
         self._bare: set[str] = set()
-        self._told: dict[str, str] = {}
 
     async def status(
         self, policy: ErrorBudgetPolicy, status: ErrorBudgetPolicyStatus
@@ -63,22 +61,6 @@ class PolicyWriter:
             return policy
         body = {"metadata": _identify(policy), "status": status.to_json()}
         return await self._apply(policy, body, subresource="status")
-
-    async def malformed(self, found: Malformed, *, now: datetime) -> None:
-        """Tell the owner of a policy that it can't be read, and why; its gates are left to end."""
-        if self._told.get(found.metadata.uid) == found.problem:
-            return
-        generation = found.metadata.generation
-        conditions = stalled([], found.problem, generation=generation, now=now)
-        status = ErrorBudgetPolicyStatus(observed_generation=generation, conditions=conditions)
-        metadata = {
-            "name": found.metadata.name,
-            "namespace": found.metadata.namespace,
-            "uid": found.metadata.uid,
-        }
-        body = {"metadata": metadata, "status": status.to_json()}
-        await self._api.apply(POLICIES, body, subresource="status")
-        self._told[found.metadata.uid] = found.problem
 
     async def hold(self, policy: ErrorBudgetPolicy) -> ErrorBudgetPolicy:
         """Put our finalizer on the policy: it must not go while something is enforced for it."""

@@ -6,14 +6,14 @@ object of ours that the models can't read (written for another version of the CR
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from sluice.api.metadata import ObjectMeta
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
+from sluice.api.reading import read
 from sluice.api.slo import ServiceLevelObjective
 from sluice.enforcement.names import UNDO
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
@@ -49,11 +49,13 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An object of ours that could not be read, and why."""
+    """An object of ours that could not be read, and why; of its status, what is there."""
 
     key: Key
-    metadata: ObjectMeta
+    uid: str
+    generation: int
     problem: str
+    status: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 type_of: Mapping[str, type[BaseModel]] = {
@@ -77,15 +79,16 @@ def parse(resource: Resource, body: Mapping[str, Any]) -> Object:
     """The object as it is kept."""
     if resource is DEPLOYMENTS:
         return _workload(body)
-    try:
-        found = type_of[resource.plural].model_validate(body)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
+    found = read(type_of[resource.plural], body)
+    if isinstance(found, list):
+        metadata = body["metadata"]
+        return Malformed(
+            key=key_of(resource, body),
+            uid=metadata.get("uid", ""),
+            generation=metadata.get("generation", 0),
+            problem="; ".join(str(problem) for problem in found),
+            status=body.get("status") or {},
         )
-        meta = ObjectMeta.model_validate(body["metadata"])
-        return Malformed(key_of(resource, body), meta, problems)
     assert isinstance(found, ServiceLevelObjective | ErrorBudgetPolicy | GateOverride)
     return found
 
@@ -138,7 +141,7 @@ class Cache:
         found = self.get(key)
         if found is None:
             return ""
-        return found.uid if isinstance(found, Workload) else found.metadata.uid
+        return found.uid if isinstance(found, Workload | Malformed) else found.metadata.uid
 
     def keys(self, resource: Resource) -> list[Key]:
         """The keys of all objects of a resource."""

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from sluice.api.metadata import ObjectMeta
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.enforcement.target import Target
 from sluice.kube.api_server import ApiError
-from sluice.kube.cache import Cache, Key, Malformed
+from sluice.kube.cache import Cache
 from sluice.telemetry.metrics import Metrics
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
@@ -107,18 +106,3 @@ async def test_a_status_that_did_not_change_is_not_written() -> None:
     api = Accepting()
     assert await writer(api).status(policy(), policy().status) == policy()
     assert api.bodies == []
-
-
-async def test_the_owner_of_a_policy_that_cannot_be_read_is_told_once() -> None:
-    api = Accepting()
-    broken = Malformed(
-        Key("errorbudgetpolicies", "shop", "default"),
-        ObjectMeta(name="default", namespace="shop", uid="p-1", generation=2),
-        "spec.surprise: Extra inputs are not permitted",
-    )
-    told = writer(api)
-    await told.malformed(broken, now=NOW)
-    await told.malformed(broken, now=NOW)
-    (body,) = api.bodies
-    assert {it["type"] for it in body["status"]["conditions"]} == {"Ready", "Stalled"}
-    assert body["status"]["conditions"][0]["message"] == broken.problem

@@ -33,9 +33,17 @@ def test_an_object_that_cannot_be_read_is_kept_with_the_field_and_the_problem() 
     cache = Cache()
     _, found = cache.put(OBJECTIVES, objective("a", surprise=1))
     assert isinstance(found, Malformed)
-    assert found.problem == "spec.surprise: Extra inputs are not permitted"
+    assert found.problem == (
+        "spec.surprise: there is no such field: check its spelling and its indentation"
+    )
     assert cache.objectives("shop") == []
     assert cache.get(Key("servicelevelobjectives", "shop", "a")) is found
+
+
+def test_an_object_whose_name_no_crd_of_ours_would_take_is_kept_as_well() -> None:
+    _, found = Cache().put(OBJECTIVES, objective("n" * 200))
+    assert isinstance(found, Malformed)
+    assert found.uid == "n" * 200
 
 
 def test_a_full_list_repairs_a_deletion_that_the_watch_missed() -> None:
