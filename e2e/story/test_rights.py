@@ -1,0 +1,104 @@
+"""What the controller may do is what it does: the API server's audit log against the chart."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from e2e import harness
+from e2e.chart.rights import Right, Rights
+from e2e.stack import ACCOUNT, NAMESPACE, Stack, installed
+from e2e.story.audit import POLICY as AUDIT_POLICY
+from e2e.story.audit import Request, requests
+from e2e.story.manifests import stages
+from e2e.story.team import POLICY, Team
+
+pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
+
+NOT_THERE_YET = 404
+"""The answer to who reads what does not exist, such as a kill switch that is not engaged."""
+
+
+@pytest.fixture(scope="module")
+def audited(
+    everything: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Stack, Path]]:
+    """The chart in a control plane of its own that keeps an audit log."""
+    directory = tmp_path_factory.mktemp("audit")
+    policy, log = directory / "policy.yaml", directory / "audit.log"
+    policy.write_text(AUDIT_POLICY)
+    flags = [f"--audit-policy-file={policy}", f"--audit-log-path={log}"]
+    with ExitStack() as resources:
+        plane = resources.enter_context(harness.control_plane(api_server_flags=flags))
+        if plane.local is None:
+            pytest.skip(f"the API server of provider {plane.provider} is not ours to audit")
+        kubeconfig = resources.enter_context(installed(plane))
+        yield everything.within(plane, kubeconfig), log
+
+
+@pytest.fixture(scope="module")
+def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
+    """Everything that a controller does, once: what it asked of the API server for it."""
+    stack, log = audited
+    running = stack.run()
+    with stack.plane.namespace("audited") as namespace:
+        team = Team(stack, namespace, stack.take())
+        freeze = stages(pauseRollouts=True, annotate={"team.example/frozen": "yes"})
+        team.start(stages=freeze)
+        team.freeze()
+        team.until("paused", lambda: team.field("deployment", "web", ".spec.paused") == "true")
+        override(team)
+        kill_switch(team)
+        team.kubectl("delete", POLICY, "default", "--timeout=10s")
+        team.kubectl("delete", "slo,gateoverride", "--all")
+    assert running.stop() == 0
+    # A watch is logged when it ends, which these have with the controller.
+    team.until("watches", lambda: "watch" in {one.verb for one in requests(log, ACCOUNT)})
+    return stack, requests(log, ACCOUNT)
+
+
+def override(team: Team) -> None:
+    stdin = """
+      apiVersion: sluice.dev/v1alpha1
+      kind: GateOverride
+      metadata: {name: fix}
+      spec:
+        {policy: default, reason: hotfix, createdBy: kubernetes-admin,
+         expiresAt: "2099-01-01T00:00:00Z"}
+    """
+    team.kubectl("create", "-f", "-", stdin=stdin)
+    team.until_condition("Active", "OverrideTooLong", of="gateoverride", name="fix")
+
+
+def kill_switch(team: Team) -> None:
+    switch = ("configmap", "sluice-kill-switch")
+    kubectl = team.stack.plane.kubectl
+    kubectl("-n", NAMESPACE, "create", *switch, "--from-literal=reason=trial")
+    team.until_passes()
+    team.until("no gates", lambda: team.gates() == [])
+    kubectl("-n", NAMESPACE, "delete", *switch)
+    team.until_denied()
+
+
+def test_nothing_that_it_asks_for_is_forbidden(story: tuple[Stack, list[Request]]) -> None:
+    _, asked = story
+    refused = {one for one in asked if one.status >= 400 and one.status != NOT_THERE_YET}
+    assert refused == set()
+
+
+def test_no_right_goes_unused(story: tuple[Stack, list[Request]]) -> None:
+    stack, asked = story
+    needed = {(one.namespace, right) for one in asked for right in one.needs}
+    home = {right for namespace, right in needed if namespace == NAMESPACE}
+    everywhere = {right for _, right in needed}
+    granted = Rights(stack.plane).of(ACCOUNT, "default")
+    at_home = Rights(stack.plane).of(ACCOUNT, NAMESPACE) - granted
+    left = unused(granted, everywhere) | unused(at_home, home)
+    assert not left, "\n".join(map(str, sorted(left)))
+
+
+def unused(granted: set[Right], needed: set[Right]) -> set[Right]:
+    """The rights that no request needed; one without a name is for all names."""
+    any_name = {(verb, resource, "") for verb, resource, _ in needed}
+    return granted - needed - any_name
