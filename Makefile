@@ -63,7 +63,7 @@ e2e: setup tools ## Run the end-to-end tests only
 	echo "END-TO-END TESTS PASSED"
 
 demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to play with
-	python -m e2e.harness build >/dev/null
+	@python -m e2e.harness build >/dev/null
 	exec python -m e2e.demo $(if $(KEEP),--keep)
 
 wheel: setup ## Build the wheel into dist/
