@@ -1,6 +1,7 @@
 """A team with a namespace and a service of its own, and what it does and sees by kubectl."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -96,15 +97,11 @@ class Team:
 
     def until(self, what: str, ready: Callable[[], bool], *, timeout: float = 30.0) -> float:
         """Wait until `ready`; seconds waited."""
-        return wait_until(ready, timeout=timeout, what=f"{self.namespace}: {what}", interval=0.1)
+        return wait_until(ready, timeout=timeout, what=f"{self.namespace}: {what}", interval=0.25)
 
     def until_stage(self, stage: str, *, name: str = "default", timeout: float = 30.0) -> None:
         """Wait until the policy is in a stage."""
-        self.until(
-            f"stage {stage}",
-            lambda: self.field(POLICY, name, ".status.stage") == stage,
-            timeout=timeout,
-        )
+        self._wait(POLICY, name, ".status.stage", stage, timeout)
 
     def until_condition(
         self,
@@ -117,12 +114,19 @@ class Team:
     ) -> Object:
         """Wait until a condition has a reason, and return it."""
         path = f'.status.conditions[?(@.type=="{kind}")].reason'
-        self.until(
-            f"{of} {name}: {kind} {reason}",
-            lambda: self.field(of, name, path) == reason,
-            timeout=timeout,
-        )
+        self._wait(of, name, path, reason, timeout)
         return self.condition(kind, of, name)
+
+    def _wait(self, kind: str, name: str, path: str, value: str, timeout: float) -> None:
+        """`kubectl wait` watches, which is quicker and cheaper than to ask again and again."""
+        goal = f"--for=jsonpath={{{path}}}={value}"
+        waited = self.attempt("wait", f"{kind}/{name}", goal, f"--timeout={timeout:g}s")
+        if not waited.passed:
+            found = self.field(kind, name, path)
+            raise TimeoutError(
+                f"{self.namespace}: {kind} {name}: {path} is {found!r}, not {value!r}: "
+                f"{waited.said}"
+            )
 
     def would_deploy(self, name: str = "web", *, as_who: Path | None = None) -> Verdict:
         """Try a new image without storing it: admission is asked all the same."""
@@ -155,6 +159,12 @@ class Team:
         """All conditions of an object."""
         found: list[Object] = self.get(kind, name)["status"]["conditions"]
         return found
+
+    def columns(self, kind: str, name: str) -> dict[str, str]:
+        """What `kubectl get` shows of an object, by column."""
+        header, line = self.kubectl("get", kind, name).stdout.splitlines()
+        names, values = (re.split(r"\s{2,}", text.strip()) for text in (header, line))
+        return dict(zip(names, values, strict=True))
 
     def events(self, kind: str, name: str) -> set[tuple[str, str]]:
         """Type and reason of the Events about an object."""

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from e2e.stack import Controller, Stack
-from e2e.story.conftest import Start
 from e2e.story.manifests import DENY, Object, objective, policy
 from e2e.story.source import Answer, Proxy, proxy
 from e2e.story.team import OBJECTIVE, POLICY, Team
@@ -230,17 +229,6 @@ def test_whatever_the_source_answers_is_said_and_harms_nobody_else(
         lambda: spoilt.get(OBJECTIVE, "spoilt")["status"]["errorBudget"]["consumed"].startswith(
             "29."
         ),
-    )
-
-
-def test_a_source_that_refuses_connections_is_unreachable(team: Team, start: Start) -> None:
-    # A port of ours on which nothing listens.
-    start("--lease-name=sluice", "--no-leader-elect", url="http://127.0.0.1:9")
-    team.apply(objective(team.service.job))
-    ready = team.until_condition("Ready", "SourceUnreachable", of=OBJECTIVE, name=GOOD)
-    assert ready["message"] == (
-        "source 'default' (http://127.0.0.1:9) cannot be reached: no connection (Connect "
-        "call failed ('127.0.0.1', 9)); check its URL, and that it runs"
     )
 
 

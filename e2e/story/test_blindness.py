@@ -1,4 +1,4 @@
-"""Prometheus, or the controller itself, is away: blind is not bad, and not for ever."""
+"""Prometheus is away: blind is not bad, and not for ever."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ import pytest
 
 from e2e.harness import Prometheus
 from e2e.stack import Controller, Stack
-from e2e.story.conftest import Start
 from e2e.story.team import OBJECTIVE, POLICY, Team
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
@@ -107,17 +106,3 @@ def test_an_outage_of_prometheus_alone_never_freezes(
     assert [one["to"] for one in team.status()["history"]] == ["Healthy"]
     source.start()
     team.until("seen", lambda: team.status()["decision"]["reason"] == "WithinBudget")
-
-
-def test_a_freeze_ends_at_its_expiry_when_the_controller_is_dead(team: Team, start: Start) -> None:
-    running = start("--no-leader-elect")
-    team.start(**hold(holdFor="15s", then="Open"))
-    team.freeze()
-    running.kill()
-    expires = datetime.fromisoformat(team.status()["decision"]["expires"])
-    assert timedelta(0) < expires - datetime.now(UTC) <= timedelta(seconds=15)
-    assert team.would_deploy().denied
-    team.until_passes(timeout=20)
-    assert timedelta(0) < datetime.now(UTC) - expires < timedelta(seconds=4)
-    assert team.deploy().passed
-    assert len(team.gates()) == 2

@@ -117,15 +117,21 @@ def test_deleting_and_creating_pass_the_freeze(shop: Team) -> None:
 
 def test_a_freeze_is_seen_in_columns_conditions_history_and_events(shop: Team) -> None:
     shop.until("one workload", lambda: shop.status()["workloads"]["governed"] == 1)
-    line = shop.kubectl("get", POLICY, "default").stdout.splitlines()[1].split()
-    assert line[:3] == ["default", "Enforce", "Exhausted"]
-    assert line[4:7] == ["Deny", "True", SLO]
-    assert line[7].startswith(("8.", "9."))
-    assert line[8] == "1"
-    line = shop.kubectl("get", OBJECTIVE, SLO).stdout.splitlines()[1].split()
-    assert line[:3] == [SLO, "99.9", "30d"]
-    assert line[4].startswith(("8.", "9."))
-    assert line[6] == "Critical"
+    shown = shop.columns(POLICY, "default")
+    assert shown.pop("REMAINING").startswith(("8.", "9."))
+    assert re.fullmatch(r"\d+m?\d*s", shown.pop("SINCE"))
+    assert re.fullmatch(r"\d+m?\d*s", shown.pop("AGE"))
+    assert shown == {
+        "NAME": "default",
+        "MODE": "Enforce",
+        "STAGE": "Exhausted",
+        "ADMISSION": "Deny",
+        "OBJECTIVE": SLO,
+    }
+    shown = shop.columns(OBJECTIVE, SLO)
+    assert shown["REMAINING"].startswith(("8.", "9."))
+    assert (shown["NAME"], shown["OBJECTIVE"], shown["WINDOW"]) == (SLO, "99.9", "30d")
+    assert shown["LEVEL"] == "Critical"
     found = shop.get(POLICY, "default")
     assert found["metadata"]["finalizers"] == ["sluice.dev/thaw"]
     conditions = {one["type"]: (one["status"], one["reason"]) for one in shop.conditions(POLICY)}

@@ -2,10 +2,13 @@
 
 import json
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from e2e.story.manifests import DENY, Object, deployment, objective, policy, stages
+from e2e.stack import Controller, Stack
+from e2e.story.manifests import Object, deployment, objective, policy, stages
 from e2e.story.team import POLICY, Team
 
 pytestmark = [
@@ -45,6 +48,27 @@ def note(team: Team, name: str = "web") -> str:
     return notes.get(NOTE, "")
 
 
+@pytest.fixture(scope="module")
+def disputed(everything: Stack, controller: Controller) -> Iterator[Team]:
+    """A team whose Deployment is paused from the module's beginning on."""
+    del controller
+    with everything.plane.namespace("disputed") as namespace:
+        team = Team(everything, namespace, everything.take())
+        team.start(stages=stages(pauseRollouts=True))
+        team.freeze()
+        team.until("paused", lambda: paused(team))
+        yield team
+
+
+def resume_after_grace(team: Team) -> None:
+    """Take the pause back, late enough for it to count; other tests have passed the time."""
+    (record,) = team.status()["workloads"]["changed"]
+    since = datetime.now(UTC) - datetime.fromisoformat(record["time"])
+    time.sleep(max(0.0, GRACE - since.total_seconds()))
+    team.kubectl("rollout", "resume", "deployment/web")
+
+
+@pytest.mark.usefixtures("disputed")
 def test_governed_deployments_are_annotated_and_paused_and_given_back_exactly(team: Team) -> None:
     only_web = {"selector": {"matchLabels": {"app": "web"}}}
     freeze = stages(pauseRollouts=True, annotate=NOTED)
@@ -102,6 +126,12 @@ def test_a_deployment_that_its_owner_paused_stays_paused(team: Team) -> None:
     team.until("given back", lambda: team.written("deployment", "web") == set())
     assert asked_for(team) == before
     assert paused(team)
+
+
+def test_a_pause_that_somebody_takes_back_once_is_made_again(disputed: Team) -> None:
+    resume_after_grace(disputed)
+    disputed.until("paused again", lambda: paused(disputed), timeout=10)
+    assert "Contested" not in [one["type"] for one in disputed.conditions(POLICY)]
 
 
 def test_a_deployment_recreated_under_the_name_is_frozen_and_given_back_anew(team: Team) -> None:
@@ -186,20 +216,12 @@ def test_a_value_that_somebody_else_has_set_is_left_and_said(team: Team) -> None
     assert note(team) == "mine"
 
 
-def test_a_pause_that_somebody_takes_back_twice_is_contested_and_left_alone(team: Team) -> None:
-    team.start(stages=[{"name": "Healthy"}, DENY | {"pauseRollouts": True}])
-    team.freeze()
-    team.until("paused", lambda: paused(team))
-    time.sleep(GRACE)
-    team.kubectl("rollout", "resume", "deployment/web")
-    team.until("paused again", lambda: paused(team), timeout=10)
-    assert "Contested" not in [one["type"] for one in team.conditions(POLICY)]
-    time.sleep(GRACE)
-    team.kubectl("rollout", "resume", "deployment/web")
-    contested = team.until_condition("Contested", "RevertedByOthers", timeout=10)
+def test_a_pause_that_somebody_takes_back_again_is_contested_and_left_alone(
+    disputed: Team,
+) -> None:
+    resume_after_grace(disputed)
+    contested = disputed.until_condition("Contested", "RevertedByOthers", timeout=10)
     assert contested["status"] == "True"
-    assert contested["message"] == (
-        "spec.paused is not written: somebody else took it back 2 times"
-    )
-    assert not paused(team)
-    assert team.would_deploy().denied
+    assert contested["message"] == "spec.paused is not written: somebody else took it back 2 times"
+    assert not paused(disputed)
+    assert disputed.would_deploy().denied
