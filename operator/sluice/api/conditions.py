@@ -14,6 +14,9 @@ from typing import Literal
 from sluice.api.metadata import Condition
 from sluice.api.reasons import Reason
 
+_LONGEST = 4096
+"""Characters of a message; the API takes more, but nobody reads more."""
+
 
 class ConditionType(StrEnum):
     """Every condition that Sluice sets."""
@@ -58,9 +61,14 @@ def merge(
                 type=claim.type,
                 status=claim.status,
                 reason=claim.reason,
-                message=claim.message,
+                message=_cut(claim.message),
                 last_transition_time=since,
                 observed_generation=generation,
             )
         )
     return merged
+
+
+def _cut(message: str) -> str:
+    """`message` within the API's bound: the API server may quote 100 kB of an expression."""
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST - 3]}..."

@@ -25,6 +25,12 @@ WorkloadKind = Literal["Deployment"]
 PercentThreshold = Annotated[str, Field(pattern=r"^-?[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=8)]
 
 
+MOST_RECORDS = 4096
+"""Undo records that a policy's status holds at most."""
+MOST_OVERRIDES = 64
+"""Active overrides that a policy's status names at most; those beyond count all the same."""
+
+
 class Admission(StrEnum):
     """What a change of a governed workload's pod template meets, from mild to severe."""
 
@@ -332,7 +338,7 @@ class WorkloadsStatus(Atomic):
     governed: int = Field(default=0, description="How many there are.")
     changed: list[UndoRecord] = Field(
         default=[],
-        max_length=4096,
+        max_length=MOST_RECORDS,
         description="What Sluice changed on them and will undo.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
@@ -366,7 +372,7 @@ class ErrorBudgetPolicyStatus(Status):
     )
     overrides: list[str] = Field(
         default=[],
-        max_length=64,
+        max_length=MOST_OVERRIDES,
         description="Names of the GateOverrides that are active.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )

@@ -1,6 +1,7 @@
 """The composition root of `sluice run`: makes every part, starts them, and ends them in order."""
 
 import asyncio
+import contextlib
 import signal
 import time
 
@@ -22,6 +23,10 @@ _LIST_RETRY = 5.0
 _SWITCH_POLL = 5.0
 _LEASE_POLL = 0.5
 _STUCK = 120.0
+
+
+class WatchEndedError(Exception):
+    """kopf has ended although nobody asked it to: the process must be started anew."""
 
 
 async def run(settings: Settings) -> None:
@@ -75,7 +80,8 @@ async def run(settings: Settings) -> None:
             kopf_stop.set()
             if not parts.synced:
                 kopf_task.cancel()  # kopf was not started yet: nothing listens to its flag
-            await asyncio.gather(kopf_task, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await kopf_task
     finally:
         await server.cleanup()
         await parts.close()
@@ -118,6 +124,8 @@ async def _watch(
             ready=ready,
             stop=kopf_stop,
         )
+        if ready.is_set() and not stop.is_set():
+            raise WatchEndedError("the watch has ended by itself")
     finally:
         signals.cancel()
         stop.set()

@@ -13,7 +13,7 @@ from kubernetes.aio import client
 from sluice.api.conditions import ConditionType
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import ServiceLevelObjective
-from sluice.controller.dispatcher import Dispatcher
+from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.objectives import Objectives
 from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
@@ -24,7 +24,7 @@ from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
-from sluice.kube.kill_switch import KillSwitch
+from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
 from sluice.policy.selection import Labelled, select_objectives
 from sluice.telemetry.metrics import Metrics, ObjectiveReading, PolicyReading, ProcessReading
@@ -55,7 +55,7 @@ class Assembly:
         self.cache = Cache()
         self.synced = False
         self._settings = settings
-        self._switch: KillSwitch | None = None
+        self._switch: KillSwitch | Unread | None = Unread()
         self._standings = Standings(
             monotonic=time.monotonic, lasts=max(_FRESH, 3 * settings.interval)
         )
@@ -78,6 +78,7 @@ class Assembly:
             metrics=self.metrics,
             identity=settings.identity,
             clock=_utc_now,
+            namespaces=settings.watch_namespaces,
         )
         self._policies = Policies(
             settings=settings,
@@ -90,15 +91,17 @@ class Assembly:
             kill_switch=lambda: self._switch,
         )
         overrides = Overrides(api=api, cache=self.cache, clock=_utc_now)
+        # One workload may be governed by several policies of its namespace: they take turns.
         self.dispatcher = Dispatcher(
-            reconcilers={
-                OBJECTIVES.plural: self._objectives.reconcile,
-                POLICIES.plural: self._policies.reconcile,
-                OVERRIDES.plural: overrides.reconcile,
+            {
+                OBJECTIVES.plural: Lane(self._objectives.reconcile, settings.concurrency),
+                POLICIES.plural: Lane(
+                    self._policies.reconcile, settings.concurrency, one_a_namespace=True
+                ),
+                OVERRIDES.plural: Lane(overrides.reconcile, settings.concurrency),
             },
             metrics=self.metrics,
             monotonic=time.monotonic,
-            concurrency=settings.concurrency,
         )
         self.metrics.watch(self._objective_readings, self._policy_readings, self._process)
 
@@ -121,12 +124,12 @@ class Assembly:
 
     async def take_list(self, resource: Resource) -> None:
         """Take a full list of `resource` in, and evaluate what it shows to be new or gone."""
-        listed = set()
+        listed, began = set(), self.cache.stamp
         for namespace in self._settings.watch_namespaces or (None,):
             async for body in self.api.list(resource, namespace=namespace):
                 await self.observe(resource, None, body)
                 listed.add(key_of(resource, body))
-        for key in self.cache.retain(resource, listed):
+        for key in self.cache.retain(resource, listed, began=began):
             self._gone(key)
 
     async def observe(self, resource: Resource, kind: str | None, body: dict[str, Any]) -> None:
@@ -150,7 +153,10 @@ class Assembly:
         """Take the kill switch's state in; a change concerns every policy."""
         if switch == self._switch:
             return
+        known = not isinstance(self._switch, Unread)
         self._switch = switch
+        if switch is None and not known:
+            return
         _log.warning("kill switch", engaged=switch is not None, reason=switch and switch.reason)
         for key in self.cache.keys(POLICIES):
             self.dispatcher.now(key)
@@ -213,7 +219,7 @@ class Assembly:
         return ProcessReading(
             leading=self.leading(),
             synced=self.synced,
-            killed=self._switch is not None,
+            killed=isinstance(self._switch, KillSwitch),
             lag=self.dispatcher.lag,
         )
 

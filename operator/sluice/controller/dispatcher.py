@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
@@ -21,21 +23,33 @@ _LAST_RETRY = 120.0
 _IDLE = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How objects of one kind are worked on.
+
+    Attributes:
+        reconcile: does it.
+        at_once: how many may be under way. Each lane has slots of its own: objectives that wait
+            for a source that hangs must not keep a policy from thawing.
+        one_a_namespace: objects of a namespace wait for each other, outside of the slots.
+    """
+
+    reconcile: Reconcile
+    at_once: int
+    one_a_namespace: bool = False
+
+
 class Dispatcher:
     """The schedule and those who work it off."""
 
     def __init__(
-        self,
-        *,
-        reconcilers: Mapping[str, Reconcile],
-        metrics: Metrics,
-        monotonic: Callable[[], float],
-        concurrency: int,
+        self, lanes: Mapping[str, Lane], *, metrics: Metrics, monotonic: Callable[[], float]
     ) -> None:
-        self._reconcilers = reconcilers
+        self._lanes = lanes
+        self._slots = {plural: asyncio.Semaphore(lane.at_once) for plural, lane in lanes.items()}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._metrics = metrics
         self._monotonic = monotonic
-        self._slots = asyncio.Semaphore(concurrency)
         self._schedule: Schedule[Key] = Schedule()
         self._failures: dict[Key, int] = {}
         self._wake = asyncio.Event()
@@ -50,19 +64,19 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work the schedule off, for ever; cancelled, it cancels what is under way."""
+        """Work the schedule off, for ever; cancelled, it cancels what is under way.
+
+        Whatever waits, for a turn or for a slot, waits in a task of its own: the loop turns on.
+        """
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self.alive_at = self._monotonic()
-                await self._slots.acquire()
                 due = self._schedule.pop(self._monotonic())
                 if due is None:
-                    self._slots.release()
                     await self._sleep()
                     continue
                 key, since = due
-                self.lag = max(0.0, self._monotonic() - since)
-                tasks.create_task(self._work(key), name=str(key))
+                tasks.create_task(self._work(key, since), name=str(key))
 
     async def _sleep(self) -> None:
         due = self._schedule.next_due()
@@ -73,25 +87,38 @@ class Dispatcher:
             async with asyncio.timeout(max(0.0, delay)):
                 await self._wake.wait()
 
-    async def _work(self, key: Key) -> None:
-        started = self._monotonic()
-        outcome, again = "ok", None
+    async def _work(self, key: Key, since: float) -> None:
+        lane = self._lanes[key.plural]
+        again = None
         try:
-            again = await self._reconcilers[key.plural](key)
+            async with self._turn(lane, key), self._slots[key.plural]:
+                self.lag = max(0.0, self._monotonic() - since)
+                again = await self._reconcile(lane, key)
+        finally:
+            self._schedule.done(key)
+            self._wake.set()
+        if again is not None:
+            self.now(key, after=again)
+
+    def _turn(self, lane: Lane, key: Key) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._turns[key.namespace] if lane.one_a_namespace else contextlib.nullcontext()
+
+    async def _reconcile(self, lane: Lane, key: Key) -> float | None:
+        started = self._monotonic()
+        outcome = "ok"
+        try:
+            again = await lane.reconcile(key)
             self._failures.pop(key, None)
-        except Exception as error:  # noqa: BLE001 - one broken object must not harm another
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic of an extension is none of Exception
             outcome, again = "error", self._retry(key)
             message = error.message if isinstance(error, ApiError) else repr(error)
             unforeseen = not isinstance(error, ApiError)
             _log.warning("evaluation failed", key=str(key), error=message, exc_info=unforeseen)
-        finally:
-            self._schedule.done(key)
-            self._slots.release()
-            self._wake.set()
         self._metrics.evaluations.labels(key.plural, outcome).inc()
         self._metrics.duration.labels(key.plural).observe(self._monotonic() - started)
-        if again is not None:
-            self.now(key, after=again)
+        return again
 
     def _retry(self, key: Key) -> float:
         failures = self._failures.get(key, 0) + 1

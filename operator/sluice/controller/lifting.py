@@ -4,16 +4,40 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sluice.api.policy import ErrorBudgetPolicy
+from sluice.api.metadata import ObjectMeta
+from sluice.api.policy import (
+    ErrorBudgetPolicy,
+    ErrorBudgetPolicyStatus,
+    UndoRecord,
+    WorkloadsStatus,
+)
+from sluice.api.reading import read
 from sluice.controller.policy_plan import Live, workload_changes
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube.api_server import ApiServer
-from sluice.kube.cache import Cache
+from sluice.kube.cache import Cache, Malformed
 from sluice.kube.resources import DEPLOYMENTS, REPLICA_SETS
 
 
 class NotLiftedError(Exception):
-    """Workloads could not be given back yet; the message says which and why."""
+    """A gate is still there, or a workload not given back; the message says which and why."""
+
+
+def salvage(found: Malformed) -> ErrorBudgetPolicy:
+    """As much of a policy that can't be read as lifting it needs; its spec is not among that."""
+    meta = ObjectMeta.model_construct(
+        name=found.key.name,
+        namespace=found.key.namespace,
+        uid=found.uid,
+        generation=found.generation,
+        finalizers=list(found.finalizers),
+    )
+    records = (found.status.get("workloads") or {}).get("changed") or []
+    parsed = [read(UndoRecord, record) for record in records]
+    changed = [record for record in parsed if isinstance(record, UndoRecord)]
+    status = ErrorBudgetPolicyStatus(workloads=WorkloadsStatus(changed=changed))
+    # The spec is what could not be read.
+    return ErrorBudgetPolicy.model_construct(metadata=meta, status=status)  # type: ignore[call-arg]
 
 
 async def lift(
@@ -28,10 +52,12 @@ async def lift(
 
     Raises:
         ApiError: the API server refused something.
-        NotLiftedError: a workload could not be written.
+        NotLiftedError: a gate could not be deleted or a workload not be written.
     """
-    there = await writer.gates_of(policy, expected=True)
-    await writer.gates(policy, there, ())
+    gates = await writer.gates_of(policy, expected=True)
+    refused = await writer.gates(policy, gates, ())
+    if refused is not None:
+        raise NotLiftedError(refused)
     live = await read_live(policy, api=api, cache=cache, revisions=False)
     changes = workload_changes(policy, None, governed=(), live=live, now=now)
     failed = await writer.workloads(changes)

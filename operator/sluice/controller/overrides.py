@@ -7,8 +7,9 @@ from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.override import GateOverride, GateOverrideStatus
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reasons import Reason
+from sluice.controller.complaint import Complaints
 from sluice.kube.api_server import ApiServer
-from sluice.kube.cache import Cache, Key
+from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.resources import OVERRIDES, POLICIES
 from sluice.policy.override import Active, verdict
 
@@ -21,15 +22,17 @@ class Overrides:
 
     def __init__(self, *, api: ApiServer, cache: Cache, clock: Callable[[], datetime]) -> None:
         self._api = api
+        self._complaints = Complaints(api)
         self._cache = cache
         self._clock = clock
 
     async def reconcile(self, key: Key) -> float | None:
         """Write the status if it changed; due again when the override ends."""
-        override = self._cache.get(key)
+        override, now = self._cache.get(key), self._clock()
+        if isinstance(override, Malformed):
+            await self._complaints.tell(OVERRIDES, override, now=now)
         if not isinstance(override, GateOverride):
             return None
-        now = self._clock()
         policy = self._cache.get(Key(POLICIES.plural, key.namespace, override.spec.policy))
         status = status_of(override, policy if isinstance(policy, ErrorBudgetPolicy) else None, now)
         if status != override.status:

@@ -1,8 +1,6 @@
 """Brings one ErrorBudgetPolicy up to date: gather, decide, apply."""
 
-import asyncio
 import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +9,7 @@ import structlog
 
 from sluice.api.durations import parse_duration
 from sluice.api.policy import (
+    MOST_RECORDS,
     Admission,
     ErrorBudgetPolicy,
     ErrorBudgetPolicyStatus,
@@ -19,7 +18,7 @@ from sluice.api.policy import (
 )
 from sluice.controller import policy_plan
 from sluice.controller.complaint import Complaints
-from sluice.controller.lifting import lift, read_live
+from sluice.controller.lifting import lift, read_live, salvage
 from sluice.controller.policy_plan import Live, Outcome
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
@@ -27,7 +26,7 @@ from sluice.controller.standings import Standings
 from sluice.enforcement.plan import Records
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
-from sluice.kube.kill_switch import KillSwitch
+from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import POLICIES
 from sluice.policy.decision import Decision, decide
 from sluice.policy.objective import ObjectiveState
@@ -39,6 +38,9 @@ _log = structlog.get_logger(__name__)
 _FIRST_LOOK = 60.0
 """Seconds, from when this process began to lead, in which a policy waits for its objectives to be
 measured: that nothing is known for a moment then is no reason to call a policy blind."""
+_SOON = 1.0
+"""Seconds until a policy that waits for that is looked at again."""
+
 _AGAIN = 5.0
 """Seconds until a write on a workload that failed is tried again."""
 
@@ -68,7 +70,7 @@ class Policies:
         writer: PolicyWriter,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
-        kill_switch: Callable[[], KillSwitch | None],
+        kill_switch: Callable[[], KillSwitch | Unread | None],
     ) -> None:
         self._settings = settings
         self._api = api
@@ -80,41 +82,75 @@ class Policies:
         self._monotonic = monotonic
         self._began = monotonic()
         self._kill_switch = kill_switch
-        # One workload may be governed by several policies of its namespace: they take turns.
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def begin(self) -> None:
-        """This process begins to lead: what it once measured is of the past."""
+        """This process begins to lead: what it once saw is of the past."""
         self._began = self._monotonic()
+        self._writer.begin()
 
     async def reconcile(self, key: Key) -> float | None:
         """Decide and carry the decision out; seconds until the policy is due again."""
-        async with self._turns[key.namespace]:
-            policy = self._cache.get(key)
-            if isinstance(policy, Malformed):
-                await self._complaints.tell(POLICIES, policy, now=self._clock())
-                return self._later()
-            if not isinstance(policy, ErrorBudgetPolicy):
-                await self._writer.sweep()
-                return None
-            return await self._reconcile(policy)
-
-    async def _reconcile(self, policy: ErrorBudgetPolicy) -> float | None:
         now = self._clock()
-        if policy.metadata.deletion_timestamp is not None:
-            await self._thaw(policy, now)
+        found = self._cache.get(key)
+        if isinstance(found, ErrorBudgetPolicy):
+            if found.metadata.deletion_timestamp is not None:
+                await self._thaw(found, now)
+                return None
+            problems = validate(found.spec)
+            if not problems:
+                return await self._reconcile(found, now)
+            await self._suspend(found, now)
+            found = self._current(found)
+            await self._writer.status(found, policy_plan.invalid_status(found, problems, now))
+        elif isinstance(found, Malformed):
+            if found.deleting:
+                await self._thaw(salvage(found), now)
+                return None
+            await self._suspend(salvage(found), now)
+            await self._complaints.tell(POLICIES, found, now=now)
+        else:
+            await self._writer.sweep()
             return None
-        problems = validate(policy.spec)
-        if problems:
-            await self._writer.status(policy, policy_plan.invalid_status(policy, problems, now))
-            return self._later()
+        return self._later()
+
+    async def _reconcile(self, policy: ErrorBudgetPolicy, now: datetime) -> float:
         gathered = self._gather(policy)
-        if gathered.unmeasured and self._monotonic() - self._began < _FIRST_LOOK:
-            return 1.0
+        looking = self._monotonic() - self._began < _FIRST_LOOK
+        if looking and isinstance(self._kill_switch(), Unread):
+            return _SOON
+        if looking and gathered.unmeasured:
+            if gathered.switch is not None:
+                await self._lift(policy, now)
+            return _SOON
         decision = _decide(gathered, now)
         if not await self._carry_out(gathered, decision, now):
             return _AGAIN
         return self._next(gathered.policy, decision, now)
+
+    async def _suspend(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
+        """Lift what is enforced for a policy that can't be decided, once its last freeze has ended.
+
+        What was decided holds as long as that freeze would without a controller; the kill switch
+        ends it at once.
+        """
+        decision = policy.status.decision
+        ended = decision is None or decision.expires is None or decision.expires <= now
+        if ended or isinstance(self._kill_switch(), KillSwitch):
+            await self._lift(policy, now)
+
+    async def _lift(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
+        await lift(policy, api=self._api, cache=self._cache, writer=self._writer, now=now)
+
+    async def _thaw(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
+        """Undo everything of a policy that is being deleted, and let it go."""
+        await self._lift(policy, now)
+        await self._writer.release(policy)
+
+    def _current(self, policy: ErrorBudgetPolicy) -> ErrorBudgetPolicy:
+        """The policy as it is after what was written meanwhile."""
+        meta = policy.metadata
+        found = self._cache.get(Key(POLICIES.plural, meta.namespace, meta.name))
+        return found if isinstance(found, ErrorBudgetPolicy) else policy
 
     def _gather(self, policy: ErrorBudgetPolicy) -> Gathered:
         """Everything that the decision depends on; no request is made for it."""
@@ -140,7 +176,7 @@ class Policies:
                 kind="Deployment",
             ),
             marked=any(it.marked for it in workloads),
-            switch=self._kill_switch(),
+            switch=switch if isinstance(switch := self._kill_switch(), KillSwitch) else None,
         )
 
     async def _carry_out(self, gathered: Gathered, decision: Decision, now: datetime) -> bool:
@@ -160,23 +196,29 @@ class Policies:
         overrides = policy_plan.active_overrides(
             policy, self._cache.overrides(policy.metadata.namespace), now
         )
-        there = await self._writer.gates_of(policy, expected=gates)
+        existing = await self._writer.gates_of(policy, expected=gates)
         rendered = policy_plan.gates(
             policy,
             decision,
             governed=gathered.governed,
             live=live,
             overrides=overrides,
-            there=there,
+            there=existing.there,
             now=now,
         )
         outcome = Outcome(
-            rejected=await self._writer.gates(policy, there, rendered.manifests),
+            rejected=await self._writer.gates(policy, existing, rendered.manifests),
             dropped=tuple(one.message for one in rendered.dropped),
         )
         changes = policy_plan.workload_changes(
             policy, wanted, governed=gathered.governed, live=live, now=now
         )
+        before = _records(policy, [one.records for _, one in changes])
+        too_many: tuple[str, ...] = ()
+        if len(before) > MOST_RECORDS:
+            too_many = (policy_plan.too_many(len(before)),)
+            changes = policy_plan.workload_changes(policy, None, governed=(), live=live, now=now)
+            before = policy.status.workloads.changed
 
         def status(records: Sequence[UndoRecord], so_far: Outcome) -> ErrorBudgetPolicyStatus:
             return policy_plan.status_of(
@@ -190,14 +232,13 @@ class Policies:
                 now=now,
             )
 
-        before = _records(policy, [one.records for _, one in changes])
         if set(before) - set(policy.status.workloads.changed):
             policy = await self._writer.status(policy, status(before, outcome))
         failed = await self._writer.workloads(changes)
         problems = [it for _, one in changes for it in one.problems]
         outcome = replace(
             outcome,
-            failed=failed,
+            failed=(*too_many, *failed),
             problems=tuple(it for it in problems if it.policy == policy.metadata.uid),
         )
         # After a failure the records stay: what was written and what was not is not known.
@@ -205,25 +246,23 @@ class Policies:
         policy = await self._writer.status(policy, status(after, outcome))
         if decision.transition is not None:
             await self._writer.announce(policy, decision)
-        if not (gates or after or wanted.pause or wanted.annotations):
+        if outcome.rejected is None and not (gates or after or wanted.pause or wanted.annotations):
             await self._writer.release(policy)
         return not failed
-
-    async def _thaw(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
-        """Undo everything of a policy that is being deleted, and let it go."""
-        await lift(policy, api=self._api, cache=self._cache, writer=self._writer, now=now)
-        await self._writer.release(policy)
 
     def _later(self) -> float:
         return self._settings.interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
     def _next(self, policy: ErrorBudgetPolicy, decision: Decision, now: datetime) -> float:
         """The next interval, or the end of a wait that ends before."""
+        hold = parse_duration(policy.spec.when_blind.hold_for)
         ends = []
         if decision.recovering_since is not None:
             ends.append(decision.recovering_since + parse_duration(policy.spec.recovery.for_))
         if decision.blind_since is not None:
-            ends.append(decision.blind_since + parse_duration(policy.spec.when_blind.hold_for))
+            ends.append(decision.blind_since + hold)
+        if decision.expires is not None:
+            ends.append(decision.expires - hold / 2)  # when it is due for renewal
         waits = [(end - now).total_seconds() for end in ends]
         return min([self._later(), *(max(wait, 1.0) for wait in waits)])
 

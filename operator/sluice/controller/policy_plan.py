@@ -10,6 +10,8 @@ from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import parse_duration
 from sluice.api.override import GateOverride
 from sluice.api.policy import (
+    MOST_OVERRIDES,
+    MOST_RECORDS,
     Admission,
     ErrorBudgetPolicy,
     ErrorBudgetPolicyStatus,
@@ -179,6 +181,14 @@ def workload_changes(
     return changes
 
 
+def too_many(count: int) -> str:
+    """Why the policy changes no workload at all."""
+    return (
+        f"pauseRollouts and annotate are not carried out: they would be {count} changes of "
+        f"workloads, and a policy can remember {MOST_RECORDS}; govern fewer workloads with it"
+    )
+
+
 def _kept(uid: str, records: Iterable[UndoRecord]) -> Want:
     """What another policy has written down to want: it alone decides about taking it back."""
     pause, notes = False, {}
@@ -216,7 +226,7 @@ def status_of(
         decision=decided,
         timers=timers,
         workloads=WorkloadsStatus(governed=governed, changed=sorted(records, key=_record_key)),
-        overrides=sorted(override.metadata.name for override in overrides),
+        overrides=sorted(override.metadata.name for override in overrides)[:MOST_OVERRIDES],
         history=history(policy.status.history, decision.transition),
         conditions=merge(policy.status.conditions, claimed, generation=generation, now=_whole(now)),
     )
@@ -240,11 +250,11 @@ def invalid_status(
 
 def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) -> Claim:
     """Whether what was decided is in force; never silent where it is not."""
+    if outcome.rejected is not None:
+        return Claim(ConditionType.ENFORCING, "False", Reason.GATE_REJECTED, outcome.rejected)
     if switch is not None:
         message = f"The kill switch lifts all enforcement: {switch.reason} ({switch.engaged_by})."
         return Claim(ConditionType.ENFORCING, "False", Reason.KILL_SWITCH, message)
-    if outcome.rejected is not None:
-        return Claim(ConditionType.ENFORCING, "False", Reason.GATE_REJECTED, outcome.rejected)
     failed = [*outcome.failed, *(one.message for one in outcome.problems if not one.contested)]
     if failed:
         more = f"; and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""

@@ -1,14 +1,15 @@
 """The writes that carry a policy's decision out. Each is made only if it would change something."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
 
 from sluice.api.policy import Admission, ErrorBudgetPolicy, ErrorBudgetPolicyStatus
-from sluice.enforcement.names import MANAGED_BY, MANAGER, POLICY_UID
+from sluice.enforcement.names import MANAGED_BY, MANAGER, POLICY, POLICY_UID
 from sluice.enforcement.native import Manifest
 from sluice.enforcement.plan import Changes
 from sluice.enforcement.sweep import Sweep, sweep
@@ -34,6 +35,21 @@ _AT_ONCE = 8
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What exists of a policy's gates.
+
+    Attributes:
+        there: admission policies and bindings.
+        refused: the API server's words, if it does not let them be looked at.
+        served: whether it has such objects at all.
+    """
+
+    there: tuple[Manifest, ...] = ()
+    refused: str | None = None
+    served: bool = True
+
+
 class PolicyWriter:
     """Writes for ErrorBudgetPolicies. Methods raise `ApiError` where nothing else is said."""
 
@@ -45,13 +61,19 @@ class PolicyWriter:
         metrics: Metrics,
         identity: str,
         clock: Callable[[], datetime],
+        namespaces: Collection[str] = (),
     ) -> None:
         self._api = api
         self._cache = cache
         self._metrics = metrics
         self._identity = identity
         self._clock = clock
+        self._namespaces = namespaces
         self._bare: set[str] = set()
+
+    def begin(self) -> None:
+        """This process begins to lead: another one may have made gates meanwhile."""
+        self._bare.clear()
 
     async def status(
         self, policy: ErrorBudgetPolicy, status: ErrorBudgetPolicyStatus
@@ -70,30 +92,53 @@ class PolicyWriter:
         return await self._apply(policy, body)
 
     async def release(self, policy: ErrorBudgetPolicy) -> None:
-        """Take our finalizer off."""
+        """Take our finalizer off, whoever put it on."""
         if FINALIZER not in policy.metadata.finalizers:
             return
-        await self._apply(policy, {"metadata": _identify(policy)})
+        stored = await self._api.apply(POLICIES, {"metadata": _identify(policy)})
+        left = stored["metadata"].get("finalizers") or []
+        if FINALIZER in left:
+            # It came with a manifest, of a backup say, so that somebody else owns it as well.
+            meta = stored["metadata"]
+            body = {
+                "metadata": {
+                    "uid": meta["uid"],
+                    "resourceVersion": meta["resourceVersion"],
+                    "finalizers": [one for one in left if one != FINALIZER],
+                }
+            }
+            name, namespace = policy.metadata.name, policy.metadata.namespace
+            stored = await self._api.merge(POLICIES, name, body, namespace=namespace)
+        self._cache.put(POLICIES, stored)
 
-    async def gates_of(self, policy: ErrorBudgetPolicy, *, expected: bool) -> list[Manifest]:
+    async def gates_of(self, policy: ErrorBudgetPolicy, *, expected: bool) -> Gates:
         """The admission policies and bindings that exist for the policy.
 
         Nothing is asked if none are `expected` and none were left when this was last looked at.
         """
         if policy.metadata.uid in self._bare and not expected:
-            return []
-        return await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}={policy.metadata.uid}")
+            return Gates()
+        labels = f"{MANAGED_BY}={MANAGER},{POLICY_UID}={policy.metadata.uid}"
+        try:
+            return Gates(there=tuple(await self._gates(labels)))
+        except ApiError as error:
+            if error.status not in _REFUSED:
+                raise
+            return Gates(refused=_rejection(error), served=not error.not_found)
 
     async def gates(
-        self, policy: ErrorBudgetPolicy, there: Sequence[Manifest], wanted: Sequence[Manifest]
+        self, policy: ErrorBudgetPolicy, gates: Gates, wanted: Sequence[Manifest]
     ) -> str | None:
-        """Make the gates `wanted` out of those that are `there`.
+        """Make the gates `wanted` out of those that are there.
 
-        The API server's words if it does not want one of them.
+        The API server's words if it refuses one of them, or a look at them.
         """
+        if gates.refused is not None:
+            # Where gates are not served at all there is none to lift.
+            return gates.refused if wanted or gates.served else None
         uid = policy.metadata.uid
         try:
-            await self._sweep(sweep(there, {uid: wanted}))
+            await self._sweep(sweep(gates.there, {uid: wanted}))
         except ApiError as error:
             if error.status not in _REFUSED:
                 raise
@@ -105,10 +150,16 @@ class PolicyWriter:
         return None
 
     async def sweep(self) -> None:
-        """Delete the gates of policies that do not exist any more."""
+        """Delete the gates of policies that do not exist any more, where this process looks."""
         uids = [self._cache.uid(key) for key in self._cache.keys(POLICIES)]
-        there = await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}")
+        found = await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}")
+        there = [gate for gate in found if self._is_watched(gate)]
         await self._sweep(sweep(there, dict.fromkeys(uids)))
+
+    def _is_watched(self, gate: Manifest) -> bool:
+        """Whether a gate is of a namespace that this process knows the policies of."""
+        whose = str((gate["metadata"].get("annotations") or {}).get(POLICY, ""))
+        return not self._namespaces or whose.partition("/")[0] in self._namespaces
 
     async def workloads(self, changes: Sequence[tuple[Target, Changes]]) -> tuple[str, ...]:
         """Write on workloads; what failed, in words. One failure does not stop the others."""
@@ -198,9 +249,5 @@ def _name(policy: ErrorBudgetPolicy) -> str:
 
 
 def _rejection(error: ApiError) -> str:
-    hint = (
-        " Native admission needs Kubernetes 1.30 or newer."
-        if error.not_found
-        else " Deployments are not held back; the freeze is tried again."
-    )
-    return f"The API server refuses the gate: {error.message}.{hint}"
+    hint = " Native admission needs Kubernetes 1.30 or newer." if error.not_found else ""
+    return f"The API server refuses a gate: {error.message}.{hint}"

@@ -17,7 +17,9 @@ from kubernetes.aio.client.exceptions import ApiException
 from sluice.kube.resources import Resource
 
 FIELD_MANAGER = "sluice"
-_TIMEOUT_SECONDS = 30
+_READ_SECONDS = 30
+# Shorter than the time after which another process may lead, for a write on its way is not fenced.
+_WRITE_SECONDS = 10
 _PAGE = 500
 _CONFLICT = 409
 _NOT_FOUND = 404
@@ -166,7 +168,12 @@ class ApiServer:
                 method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
             )
             response = await self._client.call_api(
-                verb, url, sent, content, form, _request_timeout=_TIMEOUT_SECONDS
+                verb,
+                url,
+                sent,
+                content,
+                form,
+                _request_timeout=_READ_SECONDS if method == "GET" else _WRITE_SECONDS,
             )
             raw = await response.read()
         except ApiException as error:

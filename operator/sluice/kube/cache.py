@@ -5,6 +5,7 @@ object of ours that the models can't read (written for another version of the CR
 `Malformed`, so that its owner gets a condition instead of silence.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -35,14 +36,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What deciding needs of a workload; a template is read only when a gate is rendered."""
+    """What deciding needs of a workload; a template is read only when a gate is rendered.
+
+    Its replicas are not among it, nor its generation: scaling is nobody's business here.
+    """
 
     key: Key
     uid: str
-    generation: int
     revision: str
     labels: Mapping[str, str]
     controlled: bool
+    paused: bool
     marked: bool
     """Whether it carries the annotation that tells of changes of ours."""
 
@@ -55,6 +59,8 @@ class Malformed:
     uid: str
     generation: int
     problem: str
+    deleting: bool = False
+    finalizers: tuple[str, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
@@ -87,6 +93,8 @@ def parse(resource: Resource, body: Mapping[str, Any]) -> Object:
             uid=metadata.get("uid", ""),
             generation=metadata.get("generation", 0),
             problem="; ".join(str(problem) for problem in found),
+            deleting=bool(metadata.get("deletionTimestamp")),
+            finalizers=tuple(metadata.get("finalizers") or ()),
             status=body.get("status") or {},
         )
     assert isinstance(found, ServiceLevelObjective | ErrorBudgetPolicy | GateOverride)
@@ -99,12 +107,21 @@ def _workload(body: Mapping[str, Any]) -> Workload:
     return Workload(
         key=key_of(DEPLOYMENTS, body),
         uid=metadata["uid"],
-        generation=metadata.get("generation", 0),
         revision=annotations.get("deployment.kubernetes.io/revision", ""),
         labels=metadata.get("labels") or {},
         controlled=any(owner.get("controller") for owner in metadata.get("ownerReferences") or []),
+        paused=bool((body.get("spec") or {}).get("paused")),
         marked=UNDO in annotations,
     )
+
+
+def _version(body: Mapping[str, Any]) -> int:
+    """The resourceVersion as a number, as Kubernetes lets clients compare them since 1.35.
+
+    Another API server's that is no number counts as the newest.
+    """
+    text = str(body["metadata"].get("resourceVersion", ""))
+    return int(text) if text.isdecimal() else sys.maxsize
 
 
 class Cache:
@@ -112,22 +129,37 @@ class Cache:
 
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str], dict[str, Object]] = {}
+        self._versions: dict[Key, tuple[int, int]] = {}
+        self.stamp = 0
+        """Grows with every object that is taken in."""
 
     def put(self, resource: Resource, body: Mapping[str, Any]) -> tuple[Object | None, Object]:
-        """Take an object in; what was known of it before, and what is known now."""
-        key, after = key_of(resource, body), parse(resource, body)
+        """Take an object in; what was known of it before, and what is known now.
+
+        A list that was long on its way may bring an older version than a watch: that is dropped.
+        """
+        key = key_of(resource, body)
         names = self._objects.setdefault((key.plural, key.namespace), {})
         before = names.get(key.name)
-        names[key.name] = after
+        version = _version(body)
+        self.stamp += 1
+        if before is not None and version < self._versions[key][0]:
+            return before, before
+        self._versions[key] = (version, self.stamp)
+        names[key.name] = after = parse(resource, body)
         return before, after
 
     def drop(self, key: Key) -> Object | None:
         """Forget an object; what was known of it."""
+        self._versions.pop(key, None)
         return self._objects.get((key.plural, key.namespace), {}).pop(key.name, None)
 
-    def retain(self, resource: Resource, listed: set[Key]) -> set[Key]:
-        """Forget the objects that a full list did not have; their keys."""
-        gone = set(self.keys(resource)) - listed
+    def retain(self, resource: Resource, listed: set[Key], *, began: int) -> set[Key]:
+        """Forget the objects that a full list did not have; their keys.
+
+        What came in after the list began, at `stamp` = `began`, is newer than the list.
+        """
+        gone = {key for key in set(self.keys(resource)) - listed if self._versions[key][1] <= began}
         for key in gone:
             self.drop(key)
         return gone

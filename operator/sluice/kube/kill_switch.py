@@ -22,6 +22,11 @@ class KillSwitch:
     engaged_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Whether the switch is engaged is not known yet."""
+
+
 def manifest(*, namespace: str, reason: str, engaged_by: str, now: datetime) -> dict[str, Any]:
     """The ConfigMap that engages the switch."""
     return {

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from sluice.controller.dispatcher import Dispatcher, Reconcile
+from sluice.controller.dispatcher import Dispatcher, Lane, Reconcile
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Key
 from sluice.telemetry.metrics import Metrics
@@ -14,12 +14,11 @@ B = Key("things", "shop", "b")
 
 def dispatcher(reconcile: Reconcile, *, concurrency: int = 4) -> tuple[Dispatcher, Metrics]:
     metrics = Metrics()
-    made = Dispatcher(
-        reconcilers={"things": reconcile},
-        metrics=metrics,
-        monotonic=time.monotonic,
-        concurrency=concurrency,
-    )
+    lanes = {
+        "things": Lane(reconcile, concurrency),
+        "others": Lane(reconcile, concurrency, one_a_namespace=True),
+    }
+    made = Dispatcher(lanes, metrics=metrics, monotonic=time.monotonic)
     return made, metrics
 
 
@@ -108,3 +107,82 @@ async def test_cancelled_it_cancels_what_is_under_way() -> None:
     made.now(A)
     await run_until(made, started)
     assert cancelled.is_set()
+
+
+async def test_objects_of_one_kind_that_hang_do_not_hold_up_another_kind() -> None:
+    done = asyncio.Event()
+
+    async def reconcile(key: Key) -> float | None:
+        if key.plural == "things":
+            await asyncio.sleep(60)
+        done.set()
+        return None
+
+    made, _ = dispatcher(reconcile, concurrency=2)
+    for number in range(20):
+        made.now(Key("things", "shop", str(number)))
+    made.now(Key("others", "shop", "a"))
+    await run_until(made, done)
+
+
+async def test_the_loop_turns_on_while_everything_hangs() -> None:
+    async def reconcile(_: Key) -> float | None:
+        await asyncio.sleep(60)
+        return None
+
+    made, _ = dispatcher(reconcile, concurrency=1)
+    for number in range(20):
+        made.now(Key("things", "shop", str(number)))
+    task = asyncio.create_task(made.run())
+    await asyncio.sleep(0.2)
+    before = made.alive_at
+    made.now(Key("things", "shop", "one more"))
+    await asyncio.sleep(0.1)
+    assert made.alive_at > before
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_objects_that_take_turns_in_a_namespace_leave_the_slots_to_others() -> None:
+    done, running, most = asyncio.Event(), 0, 0
+
+    async def reconcile(key: Key) -> float | None:
+        nonlocal running, most
+        if key.namespace == "calm":
+            done.set()
+            return None
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.2)
+        running -= 1
+        return None
+
+    made, _ = dispatcher(reconcile, concurrency=2)
+    for number in range(10):
+        made.now(Key("others", "busy", str(number)))
+    made.now(Key("others", "calm", "a"))
+    started = time.monotonic()
+    await run_until(made, done)
+    assert time.monotonic() - started < 1.0
+    assert most == 1
+
+
+class PanicError(BaseException):
+    """What an extension module may raise: none of Exception."""
+
+
+async def test_not_even_a_panic_of_one_object_ends_the_others() -> None:
+    done = asyncio.Event()
+
+    async def reconcile(key: Key) -> float | None:
+        if key == A:
+            raise PanicError
+        await asyncio.sleep(0.05)
+        done.set()
+        return None
+
+    made, metrics = dispatcher(reconcile)
+    made.now(A)
+    made.now(B)
+    await run_until(made, done)
+    assert metrics.evaluations.labels("things", "error")._value.get() == 1

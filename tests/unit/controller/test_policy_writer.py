@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.controller.policy_writer import PolicyWriter
+from sluice.controller.policy_writer import FINALIZER, Gates, PolicyWriter
 from sluice.enforcement.target import Target
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Cache
@@ -58,13 +58,15 @@ def policy() -> ErrorBudgetPolicy:
 
 @pytest.mark.parametrize("status", [400, 403, 422])
 async def test_a_gate_that_is_refused_is_told_and_not_raised(status: int) -> None:
-    answer = await writer(Refusing(status=status, message="too long")).gates(policy(), [], [GATE])
+    answer = await writer(Refusing(status=status, message="too long")).gates(
+        policy(), Gates(), [GATE]
+    )
     assert answer is not None
-    assert "The API server refuses the gate: too long." in answer
+    assert "The API server refuses a gate: too long." in answer
 
 
 async def test_a_cluster_without_native_admission_is_told_what_it_needs() -> None:
-    answer = await writer(Refusing(status=404)).gates(policy(), [], [GATE])
+    answer = await writer(Refusing(status=404)).gates(policy(), Gates(), [GATE])
     assert answer is not None
     assert "needs Kubernetes 1.30" in answer
 
@@ -72,7 +74,7 @@ async def test_a_cluster_without_native_admission_is_told_what_it_needs() -> Non
 @pytest.mark.parametrize("status", [0, 409, 429, 500, 503])
 async def test_a_gate_that_could_be_written_later_is_tried_again(status: int) -> None:
     with pytest.raises(ApiError):
-        await writer(Refusing(status=status)).gates(policy(), [], [GATE])
+        await writer(Refusing(status=status)).gates(policy(), Gates(), [GATE])
 
 
 def target() -> Target:
@@ -106,3 +108,57 @@ async def test_a_status_that_did_not_change_is_not_written() -> None:
     api = Accepting()
     assert await writer(api).status(policy(), policy().status) == policy()
     assert api.bodies == []
+
+
+class Unlistable(Accepting):
+    """Stands for an API server that does not let gates be listed."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+    async def list(self, *_: Any, **__: Any) -> Any:
+        raise ApiError(status=self.status, reason="", message="no list")
+        yield  # an asynchronous generator, as the real one is
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "says"),
+    [
+        (404, [GATE], "needs Kubernetes 1.30"),
+        (404, [], None),  # where there are no gates there is none to lift
+        (403, [GATE], "no list"),
+        (403, [], "no list"),
+    ],
+)
+async def test_gates_that_cannot_be_looked_at_are_told_and_not_raised(
+    status: int, wanted: list[Any], says: str | None
+) -> None:
+    told = writer(Unlistable(status))
+    existing = await told.gates_of(policy(), expected=True)
+    answer = await told.gates(policy(), existing, wanted)
+    assert answer == says if says is None else says in str(answer)
+
+
+async def test_a_finalizer_that_somebody_else_owns_too_is_removed_all_the_same() -> None:
+    class Restored(Accepting):
+        async def apply(self, _: Any, body: dict[str, Any], **__: Any) -> dict[str, Any]:
+            found = self.stored()
+            found["metadata"]["finalizers"] = ["else/where", "sluice.dev/thaw"]
+            return found
+
+        async def merge(self, *arguments: Any, **_: Any) -> dict[str, Any]:
+            self.bodies.append(arguments[2])
+            return self.stored()
+
+        def stored(self) -> dict[str, Any]:
+            meta = {"name": "default", "namespace": "shop", "uid": "p-1", "resourceVersion": "7"}
+            return {"metadata": meta, "spec": {"objectives": {"names": ["a"]}}}
+
+    api = Restored()
+    held = policy().model_copy(
+        update={"metadata": policy().metadata.model_copy(update={"finalizers": [FINALIZER]})}
+    )
+    await writer(api).release(held)
+    meta = {"uid": "p-1", "resourceVersion": "7", "finalizers": ["else/where"]}
+    assert api.bodies == [{"metadata": meta}]

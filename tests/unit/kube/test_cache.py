@@ -51,7 +51,7 @@ def test_a_full_list_repairs_a_deletion_that_the_watch_missed() -> None:
     for name in ("a", "b", "c"):
         cache.put(OBJECTIVES, objective(name))
     cache.put(DEPLOYMENTS, deployment("a"))
-    gone = cache.retain(OBJECTIVES, {Key(OBJECTIVES.plural, "shop", "b")})
+    gone = cache.retain(OBJECTIVES, {Key(OBJECTIVES.plural, "shop", "b")}, began=cache.stamp)
     assert {key.name for key in gone} == {"a", "c"}
     assert [found.metadata.name for found in cache.objectives("shop")] == ["b"]
     assert len(cache.workloads("shop")) == 1
@@ -77,3 +77,34 @@ def test_namespaces_are_kept_apart() -> None:
     cache = Cache()
     cache.put(OBJECTIVES, objective("a"))
     assert cache.objectives("other") == []
+
+
+def versioned(name: str, version: str, **spec: Any) -> dict[str, Any]:
+    body = objective(name, **spec)
+    body["metadata"]["resourceVersion"] = version
+    return body
+
+
+def test_a_list_that_was_long_on_its_way_does_not_bring_the_past_back() -> None:
+    cache = Cache()
+    cache.put(OBJECTIVES, versioned("a", "10", objective="99"))
+    before, after = cache.put(OBJECTIVES, versioned("a", "9", objective="95"))
+    assert before is after
+    assert [it.spec.objective for it in cache.objectives("shop")] == ["99"]
+    cache.put(OBJECTIVES, versioned("a", "11", objective="90"))
+    assert [it.spec.objective for it in cache.objectives("shop")] == ["90"]
+
+
+def test_what_came_while_a_list_was_on_its_way_is_not_dropped_by_it() -> None:
+    cache = Cache()
+    cache.put(OBJECTIVES, versioned("old", "5"))
+    began = cache.stamp
+    cache.put(OBJECTIVES, versioned("new", "7"))
+    assert {key.name for key in cache.retain(OBJECTIVES, set(), began=began)} == {"old"}
+
+
+def test_scaling_a_workload_changes_nothing_that_is_known_of_it() -> None:
+    cache = Cache()
+    cache.put(DEPLOYMENTS, deployment("web", generation=1, resourceVersion="1"))
+    before, after = cache.put(DEPLOYMENTS, deployment("web", generation=2, resourceVersion="2"))
+    assert before == after
