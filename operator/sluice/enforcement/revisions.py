@@ -12,6 +12,7 @@ from sluice.enforcement.freeze import Revision, Workload
 
 _HASH_LABEL = "pod-template-hash"
 _REVISION = "deployment.kubernetes.io/revision"
+_INT64_DIGITS = 19
 
 Object = Mapping[str, Any]
 
@@ -30,8 +31,13 @@ def workload(deployment: Object, replica_sets: Iterable[Object]) -> Workload:
 def revision(replica_set: Object) -> Revision:
     """A ReplicaSet as a revision; number 0 if the controller has not numbered it yet."""
     template = without_hash(replica_set["spec"]["template"])
-    number = (replica_set["metadata"].get("annotations") or {}).get(_REVISION, "")
-    return Revision(int(number) if number.isdecimal() else 0, template, images(template))
+    return Revision(_number(replica_set), template, images(template))
+
+
+def _number(replica_set: Object) -> int:
+    """The annotation is anybody's to edit, and Python refuses to read a number of 5,000 digits."""
+    text = (replica_set["metadata"].get("annotations") or {}).get(_REVISION) or ""
+    return int(text) if text.isdecimal() and len(text) <= _INT64_DIGITS else 0
 
 
 def current(deployment: Object, revisions: Iterable[Revision]) -> Revision | None:
@@ -44,7 +50,7 @@ def images(template: Object) -> dict[str, str]:
     """Image by container name, init containers included; names are unique across both."""
     spec = template["spec"]
     containers = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
-    return {container["name"]: container.get("image", "") for container in containers}
+    return {container["name"]: container.get("image") or "" for container in containers}
 
 
 def without_hash(template: Object) -> dict[str, Any]:
@@ -59,4 +65,4 @@ def without_hash(template: Object) -> dict[str, Any]:
 
 def _controller(replica_set: Object) -> str | None:
     owners = replica_set["metadata"].get("ownerReferences") or []
-    return next((owner["uid"] for owner in owners if owner.get("controller")), None)
+    return next((owner.get("uid") for owner in owners if owner.get("controller")), None)

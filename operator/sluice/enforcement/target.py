@@ -16,6 +16,8 @@ PAUSED = "spec.paused"
 NONE = "null"
 
 _ANNOTATION = "metadata.annotations["
+_UNNAMED = "a field manager without a name"
+"""The API server leaves an empty name out, and whoever replaces an object may send one."""
 
 
 def annotation(key: str) -> str:
@@ -57,16 +59,20 @@ class Target:
 
     @classmethod
     def of(cls, live: Mapping[str, Any]) -> Self:
-        """The view of an object as the API server shows it, with its managed fields."""
+        """The view of an object as the API server shows it, with its managed fields.
+
+        Only what the API server sets itself is taken for granted: one odd object must not stop
+        what is done for all others.
+        """
         metadata = live["metadata"]
-        managed = [entry for entry in metadata.get("managedFields", []) if "fieldsV1" in entry]
         ours: set[str] = set()
         others: dict[str, str] = {}
-        for entry in managed:
-            mine = entry["manager"] == MANAGER and entry["operation"] == "Apply"
-            for field in _fields(entry["fieldsV1"]):
+        for entry in metadata.get("managedFields") or []:
+            manager = entry.get("manager") or _UNNAMED
+            mine = manager == MANAGER and entry.get("operation") == "Apply"
+            for field in _fields(entry.get("fieldsV1")):
                 ours.update({field} if mine else ())
-                others.update({} if mine else {field: entry["manager"]})
+                others.update({} if mine else {field: manager})
         return cls(
             api_version=live["apiVersion"],
             kind=live["kind"],
@@ -90,12 +96,17 @@ def _values(live: Mapping[str, Any]) -> dict[str, str]:
     return values | ({PAUSED: "true"} if live["spec"].get("paused") else {})
 
 
-def _fields(managed: Mapping[str, Any]) -> Iterator[str]:
-    for key in managed.get("f:metadata", {}).get("f:annotations", {}):
+def _fields(managed: Any) -> Iterator[str]:
+    for key in _members(_members(managed, "f:metadata"), "f:annotations"):
         if key.startswith("f:"):
             yield annotation(key.removeprefix("f:"))
-    if "f:paused" in managed.get("f:spec", {}):
+    if "f:paused" in _members(managed, "f:spec"):
         yield PAUSED
+
+
+def _members(managed: Any, key: str) -> Mapping[str, Any]:
+    found = managed.get(key) if isinstance(managed, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def body(target: Target, values: Mapping[str, str]) -> dict[str, Any]:
