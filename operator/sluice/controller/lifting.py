@@ -6,6 +6,7 @@ from typing import Any
 
 from sluice.api.metadata import ObjectMeta
 from sluice.api.policy import (
+    DecisionStatus,
     ErrorBudgetPolicy,
     ErrorBudgetPolicyStatus,
     UndoRecord,
@@ -35,7 +36,11 @@ def salvage(found: Malformed) -> ErrorBudgetPolicy:
     records = (found.status.get("workloads") or {}).get("changed") or []
     parsed = [read(UndoRecord, record) for record in records]
     changed = [record for record in parsed if isinstance(record, UndoRecord)]
-    status = ErrorBudgetPolicyStatus(workloads=WorkloadsStatus(changed=changed))
+    decision = read(DecisionStatus, found.status.get("decision") or {})
+    status = ErrorBudgetPolicyStatus(
+        decision=decision if isinstance(decision, DecisionStatus) else None,
+        workloads=WorkloadsStatus(changed=changed),
+    )
     # The spec is what could not be read.
     return ErrorBudgetPolicy.model_construct(metadata=meta, status=status)  # type: ignore[call-arg]
 

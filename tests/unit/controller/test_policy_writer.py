@@ -142,7 +142,7 @@ async def test_gates_that_cannot_be_looked_at_are_told_and_not_raised(
 
 async def test_a_finalizer_that_somebody_else_owns_too_is_removed_all_the_same() -> None:
     class Restored(Accepting):
-        async def apply(self, _: Any, body: dict[str, Any], **__: Any) -> dict[str, Any]:
+        async def apply(self, *_: Any, **__: Any) -> dict[str, Any]:
             found = self.stored()
             found["metadata"]["finalizers"] = ["else/where", "sluice.dev/thaw"]
             return found

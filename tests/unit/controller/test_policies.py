@@ -1,0 +1,205 @@
+"""What becomes of a freeze when things go wrong around it."""
+
+import pytest
+
+from sluice.controller.lifting import NotLiftedError
+from sluice.kube.kill_switch import KillSwitch, Unread
+from sluice.kube.resources import OVERRIDES
+from tests.unit.controller.world import World
+
+PAUSING = [
+    {"name": "Healthy"},
+    {
+        "name": "Exhausted",
+        "when": {"remainingBelow": "20"},
+        "admission": "Deny",
+        "pauseRollouts": True,
+    },
+]
+POLICY_GATES = "validatingadmissionpolicies"
+
+
+async def frozen(world: World) -> World:
+    world.policy(stages=PAUSING)
+    world.budget(a=5)
+    await world.reconcile()
+    assert (world.gates, world.paused, world.held) == (2, True, True)
+    assert world.condition("Enforcing") == ("True", "Enforced")
+    return world
+
+
+async def test_a_freeze_ends_when_the_budget_has_recovered_and_leaves_nothing() -> None:
+    world = await frozen(World())
+    for _ in range(32):
+        world.wait(60, a=90)
+        await world.reconcile()
+    assert (world.status.stage, world.gates, world.paused, world.held) == (
+        "Healthy",
+        0,
+        False,
+        False,
+    )
+    assert world.status.workloads.changed == []
+
+
+async def test_more_overrides_than_a_status_can_name_keep_no_freeze_from_ending() -> None:
+    world = await frozen(World())
+    for number in range(70):
+        world.put(
+            OVERRIDES,
+            {
+                "metadata": {
+                    "name": f"o{number}",
+                    "uid": f"o{number}",
+                    "creationTimestamp": "2026-08-20T09:00:00Z",
+                },
+                "spec": {
+                    "policy": "default",
+                    "reason": "deploy",
+                    "createdBy": "ci",
+                    "expiresAt": "2026-08-20T20:00:00Z",
+                },
+            },
+        )
+    await world.reconcile()
+    assert len(world.status.overrides) == 64
+    for _ in range(32):
+        world.wait(60, a=90)
+        await world.reconcile()
+    assert (world.status.stage, world.gates) == ("Healthy", 0)
+
+
+async def test_the_kill_switch_lifts_everything_and_keeps_it_lifted() -> None:
+    world = await frozen(World())
+    world.switch = KillSwitch(reason="INC-1", engaged_by="ann")
+    for _ in range(3):
+        await world.reconcile()
+        assert (world.gates, world.paused, world.held) == (0, False, False)
+        assert world.condition("Enforcing") == ("False", "KillSwitch")
+        assert world.condition("Frozen")[0] == "False"
+        world.wait(60, a=-50)
+    world.switch = None
+    await world.reconcile()
+    assert (world.gates, world.paused) == (2, True)
+
+
+async def test_a_process_that_leads_again_finds_the_gates_that_another_one_made() -> None:
+    world = World()
+    world.policy(stages=PAUSING)
+    world.budget(a=90)
+    await world.reconcile()
+    other = World()
+    other.api.objects = world.api.objects
+    other.policy()
+    other.budget(a=5)
+    await other.reconcile()
+    assert world.gates == 2
+    world.policy()
+    world.policies.begin()
+    world.switch = KillSwitch(reason="INC-1", engaged_by="ann")
+    world.budget(a=5)
+    await world.reconcile()
+    assert world.gates == 0
+
+
+async def test_nothing_is_enforced_anew_before_the_kill_switch_was_read() -> None:
+    world = World()
+    world.switch = Unread()
+    world.policy(stages=PAUSING)
+    world.budget(a=5)
+    assert await world.reconcile() == 1.0
+    assert world.gates == 0
+    world.wait(61, a=5)
+    await world.reconcile()
+    assert world.gates == 2
+
+
+async def test_a_gate_that_cannot_be_deleted_is_told_and_keeps_the_finalizer() -> None:
+    world = await frozen(World())
+    world.api.refuse("delete", POLICY_GATES, status=403)
+    world.switch = KillSwitch(reason="INC-1", engaged_by="ann")
+    await world.reconcile()
+    assert world.held
+    assert world.condition("Enforcing") == ("False", "GateRejected")
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    with pytest.raises(NotLiftedError, match="refused"):
+        await world.reconcile()
+    assert world.held
+
+
+async def test_a_deleted_policy_is_thawed_and_let_go() -> None:
+    world = await frozen(World())
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    assert await world.reconcile() is None
+    assert (world.gates, world.paused, world.held) == (0, False, False)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"recovery": {"above": "90"}},  # decided nonsense: Exhausted can never be left
+        {"newField": 1},  # not readable at all
+    ],
+)
+async def test_a_policy_that_makes_no_sense_any_more_holds_its_freeze_only_to_its_end(
+    broken: dict[str, object],
+) -> None:
+    world = await frozen(World())
+    world.policy(**broken)
+    world.wait(60, a=90)
+    await world.reconcile()
+    assert (world.gates, world.paused) == (2, True)
+    world.wait(3600, a=90)
+    await world.reconcile()
+    assert (world.gates, world.paused) == (0, False)
+
+
+@pytest.mark.parametrize("broken", [{"recovery": {"above": "90"}}, {"newField": 1}])
+async def test_the_kill_switch_and_deletion_reach_a_policy_that_makes_no_sense(
+    broken: dict[str, object],
+) -> None:
+    world = await frozen(World())
+    world.policy(**broken)
+    world.switch = KillSwitch(reason="INC-1", engaged_by="ann")
+    await world.reconcile()
+    assert (world.gates, world.paused) == (0, False)
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    assert await world.reconcile() is None
+    assert not world.held
+
+
+async def test_a_cluster_without_native_admission_still_gets_decisions() -> None:
+    world = World()
+    for plural in (POLICY_GATES, "validatingadmissionpolicybindings"):
+        world.api.refuse("list", plural, status=404)
+    world.policy(mode="Observe")
+    world.budget(a=5)
+    await world.reconcile()
+    assert world.status.stage == "Exhausted"
+    world.policy(mode="Enforce")
+    await world.reconcile()
+    assert world.condition("Enforcing") == ("False", "GateRejected")
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    assert await world.reconcile() is None
+    assert not world.held
+
+
+async def test_a_freeze_is_renewed_before_it_ends_whatever_the_interval() -> None:
+    world = World()
+    world.policy(stages=PAUSING, whenBlind={"holdFor": "1m"})
+    world.budget(a=5)
+    for _ in range(20):
+        wait = await world.reconcile()
+        assert wait is not None
+        assert world.status.decision is not None
+        assert world.status.decision.expires is not None
+        world.wait(wait, a=5)
+        assert world.status.decision.expires > world.now
+
+
+async def test_an_evaluation_that_changes_nothing_writes_nothing() -> None:
+    world = await frozen(World())
+    world.api.writes.clear()
+    world.wait(60, a=5)
+    await world.reconcile()
+    assert world.api.writes == []
