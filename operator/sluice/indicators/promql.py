@@ -25,6 +25,14 @@ LOOKBACK = 300
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# The parser panics on a duration that is no finite number, and prints a backtrace all the same.
+_NO_DURATION = re.compile(
+    r"(\boffset|\[[^\]:]*:|\[)[\s+-]*(nan\b|inf\b|[0-9._]*e[0-9+]|[0-9.]{12})", re.IGNORECASE
+)
+_STRING = re.compile(r"""#.*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`""")
+# It recurses at each, and a stack that overflows ends the process.
+_NESTING = re.compile(r"[-+*/%^(\[]")
+_DEEPEST = 200
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
@@ -104,10 +112,9 @@ def parse_selector(text: str, where: str) -> Selector | Failure:
     Returns:
         The selector, or why it is none: no PromQL, more than a selector, or not of one metric.
     """
-    try:
-        expression = promql_parser.parse(text)
-    except ValueError as error:
-        return _invalid(where, text, f"{error}")
+    expression = _parse(text)
+    if isinstance(expression, str):
+        return _invalid(where, text, expression)
     if not isinstance(expression, promql_parser.VectorSelector):
         return _invalid(
             where, text, "a vector selector alone is needed, without functions, operators or ranges"
@@ -121,11 +128,27 @@ def parse_selector(text: str, where: str) -> Selector | Failure:
 
 def is_expression(text: str) -> bool:
     """Whether `text` is PromQL at all."""
+    return not isinstance(_parse(text), str)
+
+
+def _parse(text: str) -> Any:
+    """The expression that `text` is, or as a string why it is none."""
+    bare = _STRING.sub(_emptied, text)
+    if len(_NESTING.findall(bare)) > _DEEPEST:
+        return f"it has more than {_DEEPEST} operators and brackets: write it shorter"
+    if _NO_DURATION.search(bare):
+        return "a duration is no finite number: write it as in 5m"
     try:
-        promql_parser.parse(text)
-    except ValueError:
-        return False
-    return True
+        return promql_parser.parse(text)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic of the parser is no Exception
+        return str(error)
+
+
+def _emptied(literal: re.Match[str]) -> str:
+    """A comment as nothing, a string as an empty one."""
+    return " " if literal[0].startswith("#") else '""'
 
 
 def _selector(expression: Any, text: str, where: str) -> Selector | Failure:

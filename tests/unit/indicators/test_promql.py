@@ -54,6 +54,81 @@ def test_what_is_no_selector_is_refused_with_its_place_and_problem(text: str, pr
     assert problem in failure.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x offset NaN",
+        "x offset -inf",
+        "x offset # comment\n NaN",
+        "x offset 1e300",
+        "x offset .5e19",
+        "x offset 99999999999999999999999999",
+        "x[1e300]",
+        "x[5m:1e300]",
+    ],
+)
+def test_a_duration_that_panics_the_parser_is_refused_in_silence(
+    text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    failure = parse_selector(text, WHERE)
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.INVALID_QUERY
+    assert "a duration is no finite number" in failure.message
+    assert not promql.is_expression(text)
+    assert capfd.readouterr().err == ""
+
+
+class Panic(BaseException):
+    """As the parser's own, which cannot be imported."""
+
+
+@pytest.mark.parametrize("error", [Panic("boom"), OverflowError("boom"), ValueError("boom")])
+def test_whatever_the_parser_raises_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def parse(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(promql_parser, "parse", parse)
+    failure = parse_selector("x", WHERE)
+    assert isinstance(failure, Failure)
+    assert failure.message == f"{WHERE}: 'x': boom"
+
+
+def test_an_interrupt_while_parsing_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(promql_parser, "parse", parse)
+    with pytest.raises(KeyboardInterrupt):
+        parse_selector("x", WHERE)
+
+
+@pytest.mark.parametrize("opening", ["-", "(", "sum(", "x[5m]+"])
+def test_nesting_that_would_overflow_the_parsers_stack_is_refused(opening: str) -> None:
+    failure = parse_selector(opening * 100_000 + "x", WHERE)
+    assert isinstance(failure, Failure)
+    assert "operators and brackets" in failure.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x{offset="NaN"}',
+        'x{path="offset NaN"}',
+        "x{path='[1e9]'}",
+        "x{path=`offset inf`}",
+        'x{path=~"' + "(/[a-z]+)" * 100 + '"}',
+        "job:info:rate5m",
+        "job:error_total",
+        "job:inf",
+        'x{a="\\"offset NaN"} # offset NaN',
+    ],
+)
+def test_what_only_looks_like_such_a_duration_is_read(text: str) -> None:
+    assert isinstance(parse_selector(text, WHERE), Selector)
+
+
 @given(st.text())
 def test_any_text_gives_a_selector_or_a_failure(text: str) -> None:
     assert isinstance(parse_selector(text, WHERE), Selector | Failure)
