@@ -1,16 +1,19 @@
 """`sluice thaw --all`: the kill switch, which works with the controller down, too."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from sluice.api.policy import ErrorBudgetPolicy
 from sluice.cli.cluster import Context, Kubeconfig, whoami, with_api
-from sluice.controller.lifting import NotLiftedError, lift
+from sluice.controller.lifting import NotLiftedError, lift, salvage
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube import kill_switch
 from sluice.kube.api_server import ApiError, ApiServer
-from sluice.kube.cache import Cache
+from sluice.kube.cache import Cache, Malformed
 from sluice.kube.resources import CONFIG_MAPS, POLICIES
 from sluice.telemetry.metrics import Metrics
 
@@ -66,23 +69,35 @@ async def _engage(api: ApiServer, *, namespace: str, reason: str) -> None:
 async def _lift_all(api: ApiServer) -> list[str]:
     """Lift policy by policy; what could not be lifted, in words."""
     cache = Cache()
+    problems: list[str] = []
     async for body in api.list(POLICIES):
         cache.put(POLICIES, body)
     writer = PolicyWriter(
         api=api, cache=cache, metrics=Metrics(), identity="sluice thaw", clock=_now
     )
-    await writer.sweep()
-    problems = []
-    for namespace in sorted({key.namespace for key in cache.keys(POLICIES)}):
-        for policy in cache.policies(namespace):
-            name = f"{namespace}/{policy.metadata.name}"
-            try:
-                undone = await lift(policy, api=api, cache=cache, writer=writer, now=_now())
-            except (ApiError, NotLiftedError) as error:
-                problems.append(f"ErrorBudgetPolicy {name}: {error}")
-            else:
-                typer.echo(f"errorbudgetpolicy {name} lifted ({undone} workloads given back)")
+    with _reported(problems, "gates that no ErrorBudgetPolicy wants any more"):
+        await writer.sweep()
+    for key in sorted(cache.keys(POLICIES), key=str):
+        name = f"{key.namespace}/{key.name}"
+        # Forgotten at once: what it changed must not be kept for it when the next one is lifted.
+        found = cache.drop(key)
+        with _reported(problems, f"ErrorBudgetPolicy {name}"):
+            policy = salvage(found) if isinstance(found, Malformed) else found
+            assert isinstance(policy, ErrorBudgetPolicy)
+            undone = await lift(policy, api=api, cache=cache, writer=writer, now=_now())
+            typer.echo(f"errorbudgetpolicy {name} lifted ({undone} workloads given back)")
     return problems
+
+
+@contextmanager
+def _reported(problems: list[str], what: str) -> Iterator[None]:
+    """Whatever goes wrong with one policy must not keep the others from being lifted."""
+    try:
+        yield
+    except (ApiError, NotLiftedError) as error:
+        problems.append(f"not lifted: {what}: {error}")
+    except Exception as error:  # noqa: BLE001 - a fault of ours is no reason to stay frozen
+        problems.append(f"not lifted: {what}: {type(error).__name__}: {error}")
 
 
 def _now() -> datetime:

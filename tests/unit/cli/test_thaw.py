@@ -1,0 +1,216 @@
+"""`sluice thaw --all` against an API server in memory, with what stands in its way."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from sluice.cli import thaw
+from sluice.cli.main import app
+from sluice.enforcement.names import MANAGED_BY, POLICY_UID
+from sluice.kube.api_server import ApiError
+from sluice.kube.resources import (
+    ADMISSION_BINDINGS,
+    ADMISSION_POLICIES,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    POLICIES,
+    Resource,
+)
+
+Object = dict[str, Any]
+
+
+class Cluster:
+    """The objects by resource; a server-side apply takes away what it applied before and now not.
+
+    `refused` holds the names of objects that may not be written or deleted.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.refused: set[str] = set()
+
+    def put(self, resource: Resource, name: str, body: Object, **metadata: Any) -> None:
+        found = {"name": name, "resourceVersion": "1", **metadata}
+        self.objects[resource.plural, name] = {"metadata": found, **body}
+
+    def names(self, resource: Resource) -> set[str]:
+        return {name for plural, name in self.objects if plural == resource.plural}
+
+    async def list(
+        self, resource: Resource, *, namespace: str | None = None, labels: str = ""
+    ) -> AsyncIterator[Object]:
+        wanted = dict(label.split("=") for label in labels.split(",") if "=" in label)
+        for (plural, _), body in list(self.objects.items()):
+            metadata = body["metadata"]
+            here = namespace in {None, metadata.get("namespace")}
+            if plural == resource.plural and here and wanted.items() <= _labels(body).items():
+                yield body
+
+    async def create(self, resource: Resource, body: Object, **_: Any) -> Object:
+        if "metadata" in body:
+            self.put(resource, body["metadata"]["name"], body)
+        return {"status": {"userInfo": {"username": "ann"}}}
+
+    async def apply(self, resource: Resource, body: Object, **_: Any) -> Object:
+        name = body["metadata"]["name"]
+        self._refuse(name)
+        notes = body["metadata"].get("annotations", {})
+        live = self.objects[resource.plural, name]
+        live["metadata"]["annotations"] = notes
+        live["metadata"]["managedFields"] = [_applied(notes)]
+        return live
+
+    merge = apply
+
+    async def delete(self, resource: Resource, name: str, **_: Any) -> None:
+        self._refuse(name)
+        del self.objects[resource.plural, name]
+
+    def _refuse(self, name: str) -> None:
+        if name in self.refused:
+            raise ApiError(status=403, reason="Forbidden", message=f"{name} is not yours")
+
+
+def _labels(body: Object) -> dict[str, str]:
+    found: dict[str, str] = body["metadata"].get("labels", {})
+    return found
+
+
+def _applied(notes: dict[str, str]) -> Object:
+    fields: Object = {"f:metadata": {"f:annotations": {f"f:{key}": {} for key in notes}}}
+    return {"manager": "sluice", "operation": "Apply", "fieldsV1": fields}
+
+
+def policy(cluster: Cluster, name: str, *, namespace: str = "shop", **spec: Any) -> None:
+    """A frozen policy, its gate, and its annotation on the namespace's Deployment."""
+    key = f"example.com/{name}"
+    record = {
+        "kind": "Deployment",
+        "name": f"web-{namespace}",
+        "uid": f"uid-{namespace}",
+        "field": f"metadata.annotations[{key}]",
+        "previous": "null",
+        "value": '"frozen"',
+        "time": "2026-08-20T10:04:00Z",
+    }
+    body = {
+        "spec": {"objectives": {"names": ["a"]}, **spec},
+        "status": {"workloads": {"governed": 1, "changed": [record]}},
+    }
+    cluster.put(POLICIES, name, body, namespace=namespace, uid=f"p-{name}")
+    labels = {MANAGED_BY: "sluice", POLICY_UID: f"p-{name}"}
+    for resource in (ADMISSION_POLICIES, ADMISSION_BINDINGS):
+        cluster.put(resource, f"gate-{name}", {}, labels=labels)
+    workload = cluster.objects.get((DEPLOYMENTS.plural, f"web-{namespace}"))
+    notes = {**(workload["metadata"]["annotations"] if workload else {}), key: "frozen"}
+    cluster.put(
+        DEPLOYMENTS,
+        f"web-{namespace}",
+        {"spec": {"template": {}}},
+        namespace=namespace,
+        uid=f"uid-{namespace}",
+        annotations=notes,
+        managedFields=[_applied(notes)],
+    )
+
+
+def annotations(cluster: Cluster, namespace: str = "shop") -> dict[str, str]:
+    found: dict[str, str]
+    found = cluster.objects[DEPLOYMENTS.plural, f"web-{namespace}"]["metadata"]["annotations"]
+    return found
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    cluster = Cluster()
+    monkeypatch.setattr(thaw, "with_api", lambda work, **_: asyncio.run(work(cluster)))
+    return cluster
+
+
+def thaw_all() -> Result:
+    return CliRunner().invoke(app, ["thaw", "--all", "--reason", "incident"])
+
+
+def test_all_policies_are_lifted_and_the_kill_switch_is_engaged(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    policy(cluster, "b", namespace="zoo")
+    result = thaw_all()
+    assert result.exit_code == 0
+    assert cluster.names(ADMISSION_POLICIES) == cluster.names(ADMISSION_BINDINGS) == set()
+    assert annotations(cluster) == annotations(cluster, "zoo") == {}
+    assert len(cluster.names(CONFIG_MAPS)) == 1
+
+
+def test_what_two_policies_changed_on_one_workload_is_all_taken_back(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    policy(cluster, "b")
+    assert set(annotations(cluster)) == {"example.com/a", "example.com/b"}
+    assert thaw_all().exit_code == 0
+    assert annotations(cluster) == {}
+
+
+@pytest.mark.parametrize("refused", ["gate-a", "web-shop"])
+def test_a_refusal_at_one_policy_keeps_no_other_from_being_lifted(
+    cluster: Cluster, refused: str
+) -> None:
+    policy(cluster, "a")
+    policy(cluster, "b", namespace="zoo")
+    cluster.refused = {refused}
+    result = thaw_all()
+    assert result.exit_code == 1
+    assert "not lifted: ErrorBudgetPolicy shop/a: " in result.stderr
+    assert f"{refused} is not yours" in result.stderr
+    assert "gate-b" not in cluster.names(ADMISSION_POLICIES)
+    assert annotations(cluster, "zoo") == {}
+
+
+def test_a_fault_at_one_policy_keeps_no_other_from_being_lifted(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(cluster, "a")
+    policy(cluster, "b", namespace="zoo")
+    lift = thaw.lift
+
+    async def failing(policy: Any, **others: Any) -> int:
+        if policy.metadata.name == "a":
+            raise KeyError("manager")
+        return await lift(policy, **others)
+
+    monkeypatch.setattr(thaw, "lift", failing)
+    result = thaw_all()
+    assert result.exit_code == 1
+    assert "not lifted: ErrorBudgetPolicy shop/a: KeyError: 'manager'" in result.stderr
+    assert cluster.names(ADMISSION_POLICIES) == {"gate-a"}
+
+
+def test_gates_that_cannot_be_swept_keep_no_policy_from_being_lifted(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    labels = {MANAGED_BY: "sluice", POLICY_UID: "p-gone"}
+    cluster.put(ADMISSION_POLICIES, "gate-gone", {}, labels=labels)
+    cluster.refused = {"gate-gone"}
+    result = thaw_all()
+    assert result.exit_code == 1
+    assert "gate-gone is not yours" in result.stderr
+    assert cluster.names(ADMISSION_POLICIES) == {"gate-gone"}
+    assert annotations(cluster) == {}
+
+
+def test_a_policy_that_cannot_be_read_is_lifted_too(cluster: Cluster) -> None:
+    policy(cluster, "a", fieldOfANewerVersion=1)
+    result = thaw_all()
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "errorbudgetpolicy shop/a lifted (1 workloads given back)" in result.stdout
+    assert cluster.names(ADMISSION_POLICIES) == set()
+    assert annotations(cluster) == {}
+
+
+def test_without_all_nothing_is_touched(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    before = copy.deepcopy(cluster.objects)
+    assert CliRunner().invoke(app, ["thaw"]).exit_code == 2
+    assert cluster.objects == before
