@@ -23,8 +23,8 @@ from sluice.indicators.movement import (
     counts_from_zero,
     movement,
 )
-from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Fact, Matcher, Selector
+from sluice.indicators.source import Source
 
 # A label with more values is not narrowed on: the query would be longer than what it saves.
 _MOST_VALUES = 100
@@ -66,7 +66,7 @@ class Exceptions:
         total: the counters of all events, of the same targets.
     """
 
-    def __init__(self, source: Prometheus, selector: Selector, total: Selector) -> None:
+    def __init__(self, source: Source, selector: Selector, total: Selector) -> None:
         self._source = source
         self._selector = selector
         self._total = total

@@ -24,10 +24,11 @@ from sluice.budget.windows import DAY, HOUR, RollingWindow
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.origin import Origin, find_origin
-from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
 from sluice.indicators.reader import Counted, GridCounts, Reader
 from sluice.indicators.resolve import resolve
+from sluice.indicators.source import Source
 
 SETTLE = 30.0
 """Seconds after a slice's end at which its samples are taken to be in Prometheus."""
@@ -93,13 +94,13 @@ class Meter:
     def __init__(
         self,
         spec: ServiceLevelObjectiveSpec,
-        source: Prometheus,
+        source: Source,
         *,
         settle: float = SETTLE,
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._indicator = spec.indicator
-        self._source = source
+        self._source = Patient(source)
         self._settle = settle
         self._progress = progress
         self._window = RollingWindow(_length(spec))
@@ -115,7 +116,9 @@ class Meter:
 
         The first time that is the whole window, newest first; then the slices that are due, and
         the counters as they are. After a failure the next call goes on where this one stopped.
+        A source that does not answer costs a call two timeouts at most.
         """
+        self._source.renew()
         reader = await self._prepared(now)
         if isinstance(reader, Failure):
             return reader

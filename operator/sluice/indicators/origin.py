@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sluice.budget.windows import DAY
 from sluice.indicators.failure import Failure
-from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Selector
+from sluice.indicators.source import Source
 
 _LOOKS = 100
 _FINEST = 300.0
@@ -28,7 +28,7 @@ class Origin:
 
 
 async def find_origin(
-    source: Prometheus, total: Selector, start: float, first_sample: int, now: float
+    source: Source, total: Selector, start: float, first_sample: int, now: float
 ) -> Origin | Failure:
     """Why there is nothing between `start` and `first_sample`.
 

@@ -9,9 +9,9 @@ from sluice.api.slo import Indicator, LatencyIndicator
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
 from sluice.indicators.failure import Failure
-from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
 from sluice.indicators.reader import Counted
+from sluice.indicators.source import Source
 
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
 _LOOK_BACK = 86_400
@@ -20,7 +20,7 @@ _POSITION = re.compile(r"[0-9]+:[0-9]+: .+")
 """Line and column, and what is wrong there, in the words of Prometheus' parser."""
 
 
-async def resolve(indicator: Indicator, source: Prometheus, now: float) -> Counted | Failure:
+async def resolve(indicator: Indicator, source: Source, now: float) -> Counted | Failure:
     """The counters that `indicator` means.
 
     Returns:
@@ -64,9 +64,7 @@ def stated(indicator: Indicator) -> dict[str, str]:
     }
 
 
-async def _selectors(
-    indicator: Indicator, source: Prometheus, now: float
-) -> list[Selector] | Failure:
+async def _selectors(indicator: Indicator, source: Source, now: float) -> list[Selector] | Failure:
     """What `stated` gives, parsed; one failure for all that is no selector."""
     selectors, problems = [], []
     for where, text in stated(indicator).items():
@@ -78,9 +76,7 @@ async def _selectors(
     return Failure(Reason.INVALID_QUERY, "; ".join(problems)) if problems else selectors
 
 
-async def _explained(
-    failure: Failure, text: str, where: str, source: Prometheus, now: float
-) -> str:
+async def _explained(failure: Failure, text: str, where: str, source: Source, now: float) -> str:
     """What is wrong with `text`, with the position if it is no PromQL: Prometheus' parser knows it.
 
     A query that is wrong costs nothing; one that is right is not sent.
@@ -93,7 +89,7 @@ async def _explained(
 
 
 async def _latency(
-    latency: LatencyIndicator, total: Selector, source: Prometheus, now: float
+    latency: LatencyIndicator, total: Selector, source: Source, now: float
 ) -> Counted | Failure:
     buckets = Selector(f"{latency.metric}_bucket", total.matchers)
     if any(matcher.label == "le" for matcher in buckets.matchers):
@@ -106,7 +102,7 @@ async def _latency(
 
 
 async def _boundary(
-    latency: LatencyIndicator, buckets: Selector, source: Prometheus, now: float
+    latency: LatencyIndicator, buckets: Selector, source: Source, now: float
 ) -> Matcher | Failure:
     """A matcher of the bucket up to the threshold, however its exporters write the number."""
     found = await _boundaries(buckets, source, now)
@@ -136,9 +132,7 @@ def _nearest(threshold: float, bounds: set[float]) -> str:
     return f"nearest: {' and '.join(near)}" if near else "it has no other than +Inf"
 
 
-async def _boundaries(
-    buckets: Selector, source: Prometheus, now: float
-) -> dict[str, float] | Failure:
+async def _boundaries(buckets: Selector, source: Source, now: float) -> dict[str, float] | Failure:
     """The values of `le`, as text and in seconds: those of now, or if none, of the last day."""
     query = promql.boundaries_query(buckets)
     found = await source.instant(query, now)
@@ -159,7 +153,7 @@ def _numbers(found: list[Series]) -> dict[str, float]:
     return bounds
 
 
-async def _check_type(metric: str, source: Prometheus) -> Failure | None:
+async def _check_type(metric: str, source: Source) -> Failure | None:
     """A failure if targets say that `metric` is no counter.
 
     Remote backends know no types, and OpenMetrics states them without the suffix.
