@@ -303,6 +303,47 @@ def test_a_time_of_recovery_that_passes_while_blind_is_not_promised_any_more() -
     assert [it.recovered_at for it in decisions] == [T0 + 20 * MINUTE, T0 + 20 * MINUTE, None]
 
 
+def test_a_clock_that_is_set_back_does_not_lengthen_a_recovery() -> None:
+    *_, set_back, held, over = run(
+        [
+            (0 * MINUTE, [known("12")]),
+            (72 * HOUR, [known("90")]),
+            (1 * MINUTE, [known("90")]),
+            (31 * MINUTE - SECOND, [known("90")]),
+            (31 * MINUTE, [known("90")]),
+        ]
+    )
+    assert set_back.recovering_since == T0 + MINUTE
+    assert [it.stage for it in (set_back, held, over)] == ["Exhausted", "Exhausted", "Healthy"]
+
+
+def test_a_clock_that_is_set_back_does_not_lengthen_a_hold() -> None:
+    *_, set_back, held, over = run(
+        [
+            (0 * MINUTE, [known("12")]),
+            (30 * MINUTE, [unknown()]),
+            (1 * MINUTE, [unknown()]),
+            (61 * MINUTE - SECOND, [unknown()]),
+            (61 * MINUTE, [unknown()]),
+        ],
+        spec=OPEN,
+    )
+    assert set_back.blind_since == T0 + MINUTE
+    assert [it.reason for it in (held, over)] == [Reason.BLIND_HOLDING, Reason.BLIND_OPEN]
+
+
+def test_a_clock_that_is_set_back_between_blindness_and_sight_begins_the_recovery_anew() -> None:
+    *_, back = run(
+        [
+            (0 * MINUTE, [known("12")]),
+            (70 * MINUTE, [known("30")]),
+            (80 * MINUTE, [unknown()]),
+            (60 * MINUTE, [known("30")]),
+        ]
+    )
+    assert (back.stage, back.recovering_since) == ("Exhausted", T0 + HOUR)
+
+
 def test_a_freeze_that_stays_closed_is_renewed_while_blind() -> None:
     decisions = run(
         [(m * MINUTE, [known("12")] if m == 0 else [unknown()]) for m in (0, 10, 40, 71)],
