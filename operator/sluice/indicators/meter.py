@@ -112,10 +112,11 @@ class Meter:
         self._boundaries: dict[int, _Values] = {}
 
     async def advance(self, now: float) -> Reading | Failure:
-        """Read what has happened up to `now`, which never goes back.
+        """Read what has happened up to `now`.
 
         The first time that is the whole window, newest first; then the slices that are due, and
-        the counters as they are. After a failure the next call goes on where this one stopped.
+        the counters as they are. After a failure the next call goes on where this one stopped. If
+        `now` has gone back by more than a slice, it begins anew.
         A source that does not answer costs a call two timeouts at most.
         """
         self._source.renew()
@@ -182,7 +183,9 @@ class Meter:
         """Close the slices that are due, and look at the two before them again."""
         due = int((now - self._settle) // SLICE) * SLICE
         closed = self._ledger.closed
-        if closed is None or due - closed > self._window.length:
+        # A clock that was ahead for a while has closed slices that are still to come.
+        ahead = closed is not None and closed > now + SLICE
+        if closed is None or ahead or due - closed > self._window.length:
             return await self._begin(reader, now, due)
         if due <= closed:
             return None
@@ -200,6 +203,7 @@ class Meter:
     async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
         self._ledger = Ledger(self._window.length)
         self._oldest = self._origin = None
+        self._boundaries.clear()
         start = max(self._window.bounds(now).start, (due - DAY) // HOUR * HOUR)
         problem = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
         if not problem:
