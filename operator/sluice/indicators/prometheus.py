@@ -50,7 +50,8 @@ class Prometheus:
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._large = asyncio.Semaphore(1)
-        self._where = f"source {name!r} ({self._url.with_user(None)})"
+        shown = self._url.with_user(None).with_query(None).with_fragment(None)
+        self._where = f"source {name!r} ({shown})"
 
     async def instant(self, query: str, at: float) -> Answer:
         """The vector that `query` gives at `at`."""
@@ -102,7 +103,7 @@ class Prometheus:
                 ) as response,
             ):
                 return await self._read(response)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             return self._failure(error)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Raw | Failure:
@@ -118,7 +119,7 @@ class Prometheus:
                 )
         return Raw(response.status, response.content_type, bytes(body))
 
-    def _failure(self, error: aiohttp.ClientError | OSError) -> Failure:
+    def _failure(self, error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
         """What the failing of a request means for the reader."""
         if isinstance(error, TimeoutError):
             return Failure(
@@ -129,6 +130,8 @@ class Prometheus:
         match error:
             case aiohttp.ClientConnectorDNSError():
                 problem = f"its host name is not known ({error.os_error.strerror})"
+            case UnicodeError():
+                problem = f"its host name is not one of DNS ({error})"
             case aiohttp.ClientConnectorCertificateError():
                 problem = f"its certificate is not trusted ({error.certificate_error})"
             case aiohttp.ClientConnectorError():
@@ -145,8 +148,9 @@ def _base(name: str, url: str) -> URL:
     problem = f"source {name!r}: its URL must be like http://prometheus.monitoring:9090"
     try:
         base = URL(url)
-    except ValueError as error:
-        raise ValueError(problem) from error
+    except ValueError:
+        # Its message shows parts of the URL, and a traceback would show it.
+        raise ValueError(problem) from None
     if base.scheme not in {"http", "https"} or not base.host:
         raise ValueError(problem)
     return base

@@ -244,7 +244,7 @@ async def test_an_answer_of_more_than_8_mib_is_refused_and_may_be_asked_for_in_p
 async def test_a_refused_connection_is_named_and_credentials_are_not_shown(
     session: aiohttp.ClientSession,
 ) -> None:
-    url = f"http://admin:secret@127.0.0.1:{unused_port()}"
+    url = f"http://admin:secret@127.0.0.1:{unused_port()}/?token=secret#secret"
     failure = await Prometheus("default", url, session).instant("x", 1)
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.SOURCE_UNREACHABLE
@@ -260,6 +260,16 @@ async def test_an_unknown_host_is_named(session: aiohttp.ClientSession) -> None:
     assert "its host name is not known" in failure.message
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+async def test_a_host_name_that_dns_cannot_hold_is_named(
+    session: aiohttp.ClientSession, host: str
+) -> None:
+    failure = await Prometheus("default", f"http://{host}:9090", session).instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert "its host name is not one of DNS" in failure.message
+
+
 @pytest.mark.parametrize("url", ["", "nonsense", "http://", "ftp://me:secret@there", "http://[1"])
 async def test_a_url_that_is_none_of_http_is_refused_at_once(
     session: aiohttp.ClientSession, url: str
@@ -267,6 +277,8 @@ async def test_a_url_that_is_none_of_http_is_refused_at_once(
     with pytest.raises(ValueError, match="source 'default': its URL must be like") as refused:
         Prometheus("default", url, session)
     assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 @pytest.mark.parametrize(
