@@ -1,8 +1,19 @@
-"""What every run of pytest here has in common: it ends by saying what was not run, and why."""
+"""What every run of pytest here has in common.
 
+It ends by saying what was not run, and why. Hypothesis knows no deadlines, which on a busy machine
+would be a lottery, and in CI it draws the same examples every time: what is found by luck belongs
+to whoever runs the tests at a desk, not to somebody else's change.
+"""
+
+import os
 from collections import Counter
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
