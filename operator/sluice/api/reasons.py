@@ -25,6 +25,9 @@ class Reason(StrEnum):
     SOURCE_TIMEOUT = "SourceTimeout"
     SOURCE_ERROR = "SourceError"
     INVALID_RESPONSE = "InvalidResponse"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason
+    SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105 - a reason
+    INVALID_SECRET = "InvalidSecret"  # noqa: S105 - a reason
 
     # A budget
     BACKFILLING = "Backfilling"

@@ -150,7 +150,10 @@ class SourceReference(Spec):
 
     name: Name = Field(
         default="default",
-        description="The name of a source. `default` is the controller's `--prometheus-url`.",
+        description=(
+            "The name of a MetricSource. Unless there is one called `default`, that is the "
+            "controller's `--prometheus-url`."
+        ),
     )
 
 

@@ -19,19 +19,24 @@ from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
+from sluice.controller.sources import MetricSources
 from sluice.controller.standings import Standings
+from sluice.indicators.credentials import Credentials
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
 from sluice.policy.selection import Labelled, select_objectives
 from sluice.telemetry.metrics import Metrics, ObjectiveReading, PolicyReading, ProcessReading
 
 _log = structlog.get_logger(__name__)
 _FRESH = 300.0
 """Seconds that an evaluation of an objective may be decided upon, at the least."""
+
+_AFTER_REFUSAL = 5.0
+"""Seconds after which a source's credentials are read again when it has refused them."""
 
 _COALESCE = 0.2
 """Seconds that events of workloads are collected before their policies are evaluated."""
@@ -59,15 +64,28 @@ class Assembly:
         self._standings = Standings(
             monotonic=time.monotonic, lasts=max(_FRESH, 3 * settings.interval)
         )
-        self._session = aiohttp.ClientSession()
+        # A cookie that one source sets is not for another of the same host.
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        sources = Sources()
+        self._sources = MetricSources(
+            api=api,
+            cache=self.cache,
+            sources=sources,
+            connect=self._connect,
+            fallback=self._fallback(),
+            namespace=settings.namespace,
+            clock=_utc_now,
+            changed=self._source_changed,
+        )
         self._objectives = Objectives(
             api=api,
             cache=self.cache,
-            sources=_sources(settings, self._session),
+            sources=sources,
             standings=self._standings,
             metrics=self.metrics,
             clock=_utc_now,
             changed=self._objective_changed,
+            refused=self._source_refused,
             interval=settings.interval,
             settle=settings.settle,
             identity=settings.identity,
@@ -94,6 +112,7 @@ class Assembly:
         # One workload may be governed by several policies of its namespace: they take turns.
         self.dispatcher = Dispatcher(
             {
+                SOURCES.plural: Lane(self._sources.reconcile, settings.concurrency),
                 OBJECTIVES.plural: Lane(self._objectives.reconcile, settings.concurrency),
                 POLICIES.plural: Lane(
                     self._policies.reconcile, settings.concurrency, one_a_namespace=True
@@ -114,18 +133,20 @@ class Assembly:
         if self.synced and self.leading():
             await self._writer.sweep()
 
-    def schedule_all(self) -> None:
-        """Make every object due, for a process that begins to lead."""
+    async def begin(self) -> None:
+        """Connect to the sources and make every object due, for a process that begins to lead."""
         self._standings.clear()
         self._policies.begin()
-        for resource in (OBJECTIVES, OVERRIDES, POLICIES):
+        await self._sources.prepare()
+        for resource in (SOURCES, OBJECTIVES, OVERRIDES, POLICIES):
             for key in self.cache.keys(resource):
                 self.dispatcher.now(key)
 
     async def take_list(self, resource: Resource) -> None:
         """Take a full list of `resource` in, and evaluate what it shows to be new or gone."""
         listed, began = set(), self.cache.stamp
-        for namespace in self._settings.watch_namespaces or (None,):
+        namespaces = self._settings.watch_namespaces if resource.namespaced else ()
+        for namespace in namespaces or (None,):
             async for body in self.api.list(resource, namespace=namespace):
                 await self.observe(resource, None, body)
                 listed.add(key_of(resource, body))
@@ -140,6 +161,8 @@ class Assembly:
             self._gone(key)
             return
         before, after = self.cache.put(resource, body)
+        if resource is SOURCES:
+            self._sources.appeared(key.name)
         if resource is DEPLOYMENTS:
             if before != after:
                 self._policies_of(key.namespace, after=_COALESCE)
@@ -173,6 +196,28 @@ class Assembly:
             named = [Labelled(meta.name, meta.labels)]
             if select_objectives(policy.spec.objectives, named).names:
                 self.dispatcher.now(Key(POLICIES.plural, meta.namespace, policy.metadata.name))
+
+    def _source_changed(self, name: str) -> None:
+        """Evaluate the objectives that are measured in a source."""
+        for key in self.cache.keys(OBJECTIVES):
+            found = self.cache.get(key)
+            if isinstance(found, ServiceLevelObjective) and found.spec.source.name == name:
+                self.dispatcher.now(key)
+
+    def _source_refused(self, name: str) -> None:
+        """Read the Secrets of a source again, soon but not as often as it is asked."""
+        key = Key(SOURCES.plural, "", name)
+        if self.cache.get(key) is not None:
+            self.dispatcher.now(key, after=_AFTER_REFUSAL)
+
+    def _connect(self, name: str, url: str, credentials: Credentials) -> Prometheus:
+        timeout = self._settings.query_timeout
+        return Prometheus(name, url, self._session, credentials=credentials, timeout=timeout)
+
+    def _fallback(self) -> Prometheus | None:
+        """The source that the command line names."""
+        url = self._settings.prometheus_url
+        return None if url is None else self._connect("default", url, Credentials())
 
     def _policies_of(self, namespace: str, *, after: float = 0.0) -> None:
         for policy in self.cache.policies(namespace):
@@ -230,13 +275,6 @@ def _asked(found: object) -> tuple[Any, ...]:
         return (found,)
     meta = found.metadata  # type: ignore[attr-defined]
     return (meta.uid, meta.generation, meta.labels, meta.deletion_timestamp)
-
-
-def _sources(settings: Settings, session: aiohttp.ClientSession) -> Sources:
-    if settings.prometheus_url is None:
-        return Sources({})
-    source = Prometheus("default", settings.prometheus_url, session, timeout=settings.query_timeout)
-    return Sources({source.name: source})
 
 
 def _utc_now() -> datetime:

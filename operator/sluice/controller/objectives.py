@@ -55,6 +55,7 @@ class Objectives:
         metrics: Metrics,
         clock: Callable[[], datetime],
         changed: Callable[[ServiceLevelObjective], None],
+        refused: Callable[[str], None],
         interval: float,
         settle: float,
         identity: str,
@@ -67,6 +68,7 @@ class Objectives:
         self._metrics = metrics
         self._clock = clock
         self._changed = changed
+        self._refused = refused
         self._interval = interval
         self._settle = settle
         self._identity = identity
@@ -107,6 +109,8 @@ class Objectives:
             reading.cancel()
         if isinstance(advanced, Failure):
             self._metrics.source_failures.labels(slo.spec.source.name, advanced.reason).inc()
+            if advanced.reason is Reason.SOURCE_UNAUTHORIZED:
+                self._refused(slo.spec.source.name)
             return advanced
         return meter.evaluate(objective_of(slo.spec), advanced.at)
 
