@@ -133,6 +133,26 @@ def _check_url(url: Any) -> Any:
     return url
 
 
+_IDENTITY = ("__name__", "instance", "job", "le")
+DEDUP_RULE = rule(
+    f"!(self in {list(_IDENTITY)})",
+    "series that differ in this label are different ones: name the replicas' label",
+)
+
+
+def _check_dedup_label(label: Any) -> Any:
+    require((DEDUP_RULE, label not in _IDENTITY))
+    return label
+
+
+DedupLabel = Annotated[
+    str,
+    Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128),
+    BeforeValidator(_check_dedup_label),
+]
+"""The name of a Prometheus label that is no target's."""
+
+
 ONE_AUTH = rule(
     "!(has(self.bearerToken) && has(self.basicAuth))",
     "set at most one of bearerToken and basicAuth",
@@ -168,6 +188,15 @@ class PrometheusSource(Spec):
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["name"],
         },
+    )
+    dedup_label: DedupLabel | None = Field(
+        default=None,
+        json_schema_extra=cel(DEDUP_RULE),
+        description=(
+            "The label that tells replicas apart which scrape the same targets, such as "
+            "`prometheus_replica`: what they scraped is counted once. Not needed where the "
+            "source does so itself, as Thanos and Mimir do if they are told to."
+        ),
     )
     tls: TLS | None = Field(
         default=None, description="Certificates. The source's is verified unless this says not to."

@@ -13,6 +13,7 @@ from kubernetes.aio import client
 from sluice.api.conditions import ConditionType
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import ServiceLevelObjective
+from sluice.api.source import PrometheusSource
 from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.objectives import Objectives
 from sluice.controller.overrides import Overrides
@@ -210,14 +211,22 @@ class Assembly:
         if self.cache.get(key) is not None:
             self.dispatcher.now(key, after=_AFTER_REFUSAL)
 
-    def _connect(self, name: str, url: str, credentials: Credentials) -> Prometheus:
-        timeout = self._settings.query_timeout
-        return Prometheus(name, url, self._session, credentials=credentials, timeout=timeout)
+    def _connect(
+        self, name: str, declared: PrometheusSource, credentials: Credentials
+    ) -> Prometheus:
+        return Prometheus(
+            name,
+            declared.url,
+            self._session,
+            credentials=credentials,
+            dedup_label=declared.dedup_label or "",
+            timeout=self._settings.query_timeout,
+        )
 
     def _fallback(self) -> Prometheus | None:
-        """The source that the command line names."""
-        url = self._settings.prometheus_url
-        return None if url is None else self._connect("default", url, Credentials())
+        """The source that the command line names; a password may stand in its URL."""
+        url, timeout = self._settings.prometheus_url, self._settings.query_timeout
+        return None if url is None else Prometheus("default", url, self._session, timeout=timeout)
 
     def _policies_of(self, namespace: str, *, after: float = 0.0) -> None:
         for policy in self.cache.policies(namespace):

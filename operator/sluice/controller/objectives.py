@@ -38,7 +38,7 @@ class _Measuring:
     """A meter and what it was made for."""
 
     uid: str
-    key: str
+    key: tuple[str, str]
     meter: Meter
 
 
@@ -116,13 +116,13 @@ class Objectives:
 
     def _meter(self, key: Key, slo: ServiceLevelObjective) -> Meter | Failure:
         """The objective's meter; a new one if what is measured has changed."""
-        made_for = indicator_key(slo.spec)
-        known = self._meters.get(key)
-        if known is not None and (known.uid, known.key) == (slo.metadata.uid, made_for):
-            return known.meter
         source = self._sources.get(slo.spec.source.name)
         if isinstance(source, Failure):
             return source
+        made_for = (indicator_key(slo.spec), source.dedup_label)
+        known = self._meters.get(key)
+        if known is not None and (known.uid, known.key) == (slo.metadata.uid, made_for):
+            return known.meter
         meter = Meter(slo.spec, source, settle=self._settle)
         self._meters[key] = _Measuring(slo.metadata.uid, made_for, meter)
         return meter

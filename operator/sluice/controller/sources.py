@@ -27,8 +27,8 @@ _RETRY = 20.0
 """The same for one that does not."""
 _PROBE = "vector(1)"
 
-Connect = Callable[[str, str, Credentials], Prometheus]
-"""Makes the client of a source from its name, URL and credentials. Raises `ValueError`."""
+Connect = Callable[[str, PrometheusSource, Credentials], Prometheus]
+"""Makes the client of a source from its name and what is declared. Raises `ValueError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class MetricSources:
         if isinstance(made, Failure):
             return made
         try:
-            return self._connect(name, declared.url, made)
+            return self._connect(name, declared, made)
         except ValueError as error:
             return Failure(Reason.INVALID_SPEC, f"spec.prometheus.url: {error}")
 

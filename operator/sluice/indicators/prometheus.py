@@ -34,6 +34,7 @@ class Prometheus:
         session: an open HTTP session, which may be shared.
         credentials: what requests carry; they are not sent anywhere else, as no redirect is
             followed, and not shown in messages.
+        dedup_label: see `Source`.
         timeout: seconds for one request, its answer included.
         max_bytes: a longer answer is refused.
         max_series: so is one of more series.
@@ -49,11 +50,13 @@ class Prometheus:
         session: aiohttp.ClientSession,
         *,
         credentials: Credentials | None = None,
+        dedup_label: str = "",
         timeout: float = 30.0,
         max_bytes: int = 8 << 20,
         max_series: int = 100_000,
     ) -> None:
         self.name = name
+        self.dedup_label = dedup_label
         self._url = _base(name, url)
         self._session = session
         self._credentials = credentials or Credentials()

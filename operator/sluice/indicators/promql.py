@@ -77,10 +77,16 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A vector selector of one metric."""
+    """A vector selector of one metric.
+
+    Attributes:
+        replica: the label by which series differ that are the same counter, scraped more than
+            once; empty if there is none. It is no part of the selector as text.
+    """
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
+    replica: str = ""
 
     def __str__(self) -> str:
         matchers = ",".join(map(str, self.matchers))
@@ -197,8 +203,8 @@ def movement_query(selectors: dict[Side, Selector], width: int) -> str:
                 Part.MOVED: f"sum({_plain(selector, width)})",
                 Part.MATCHED: f"count({_plain(selector, width)})",
                 Part.SEEN: f"sum(1+{RESETS_UNIT:g}*{_resets(selector, width)})",
-                Part.PRESENT: f"count({selector})",
-                Part.VALUE: f"sum({selector}<Inf)",
+                Part.PRESENT: f"count({_values(selector)})",
+                Part.VALUE: f"sum({_values(selector)}<Inf)",
             }.items()
         )
     )
@@ -212,7 +218,7 @@ def tick_query(selectors: dict[Side, Selector], width: int) -> str:
             for side, selector in selectors.items()
             for part, expression in {
                 Part.MOVED: f"sum({_plain(selector, width)})",
-                Part.PRESENT: f"count({selector})",
+                Part.PRESENT: f"count({_values(selector)})",
             }.items()
         )
     )
@@ -222,7 +228,7 @@ def value_query(selectors: dict[Side, Selector]) -> str:
     """For each side: the sum of the counters' values."""
     return union(
         *(
-            labelled(f"sum({selector}<Inf)", **{SIDE: side, PART: Part.VALUE})
+            labelled(f"sum({_values(selector)}<Inf)", **{SIDE: side, PART: Part.VALUE})
             for side, selector in selectors.items()
         )
     )
@@ -242,10 +248,13 @@ def facts_query(total: Selector, jobs: set[str], instances: set[str], width: int
     targets = (one_of("job", jobs), one_of("instance", instances))
     started = Selector("process_start_time_seconds", targets)
     exposed = Selector("scrape_samples_scraped", targets)
+    facts = {
+        Fact.UP: str(Selector("up", targets)),
+        Fact.STARTED: f"last_over_time({started}[{width}s])",
+        Fact.EXPOSED: f"max_over_time({exposed}[{width}s])",
+    }
     return union(
-        labelled(str(Selector("up", targets)), **{PART: Fact.UP}),
-        labelled(f"last_over_time({started}[{width}s])", **{PART: Fact.STARTED}),
-        labelled(f"max_over_time({exposed}[{width}s])", **{PART: Fact.EXPOSED}),
+        *(labelled(_once(fact, total), **{PART: name}) for name, fact in facts.items()),
         labelled(f"count by(job,instance)({total.narrowed(*targets)})", **{PART: Fact.SIBLING}),
     )
 
@@ -255,11 +264,24 @@ def boundaries_query(buckets: Selector) -> str:
     return f"count by(le)({buckets})"
 
 
+def _once(expression: str, selector: Selector) -> str:
+    """`expression` of the selector's series, with one series a counter in place of its replicas'.
+
+    The highest value is that of the latest scrape: a counter only grows, but for resets.
+    """
+    return f"max without({selector.replica})({expression})" if selector.replica else expression
+
+
+def _values(selector: Selector) -> str:
+    return _once(str(selector), selector)
+
+
 def _plain(selector: Selector, width: int) -> str:
     """Each series' movement; without those that are NaN or infinite, or have decreased."""
-    return f"(({selector}-{selector} offset {width}s)>=0)<Inf"
+    before = _once(f"{selector} offset {width}s", selector)
+    return f"(({_values(selector)}-{before})>=0)<Inf"
 
 
 def _resets(selector: Selector, width: int) -> str:
     """Each series' resets since the first boundary's value, which may lie before the boundary."""
-    return f"resets({selector}[{width + LOOKBACK}s])"
+    return _once(f"resets({selector}[{width + LOOKBACK}s])", selector)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 from sluice.api.durations import parse_duration
 from sluice.api.reasons import Reason
@@ -70,7 +71,7 @@ async def _selectors(indicator: Indicator, source: Source, now: float) -> list[S
     for where, text in stated(indicator).items():
         selector = parse_selector(text, where)
         if isinstance(selector, Selector):
-            selectors.append(selector)
+            selectors.append(replace(selector, replica=source.dedup_label))
         else:
             problems.append(await _explained(selector, text, where, source, now))
     return Failure(Reason.INVALID_QUERY, "; ".join(problems)) if problems else selectors
@@ -91,7 +92,7 @@ async def _explained(failure: Failure, text: str, where: str, source: Source, no
 async def _latency(
     latency: LatencyIndicator, total: Selector, source: Source, now: float
 ) -> Counted | Failure:
-    buckets = Selector(f"{latency.metric}_bucket", total.matchers)
+    buckets = replace(total, metric=f"{latency.metric}_bucket")
     if any(matcher.label == "le" for matcher in buckets.matchers):
         where = "spec.indicator.latency.selector"
         return Failure(Reason.INVALID_QUERY, f"{where}: leave le out: threshold chooses the bucket")

@@ -18,8 +18,25 @@ class NamedSource:
     """
 
     def __init__(self, behind: Source | Failure) -> None:
-        self.behind = behind
+        self._behind = behind
+        self._dedup_label = ""
+        self.stand_behind(behind)
+
+    @property
+    def behind(self) -> Source | Failure:
         """Who answers; or the failure that every query gives."""
+        return self._behind
+
+    @property
+    def dedup_label(self) -> str:
+        """See `Source`; while nobody answers, that of who did last."""
+        return self._dedup_label
+
+    def stand_behind(self, behind: Source | Failure) -> None:
+        """Let `behind` answer from now on."""
+        self._behind = behind
+        if not isinstance(behind, Failure):
+            self._dedup_label = behind.dedup_label
 
     async def instant(self, query: str, at: float) -> Answer:
         """See `Source`."""
@@ -38,9 +55,8 @@ class NamedSource:
         return await self._ask(lambda source: source.metric_type(metric))
 
     async def _ask(self, question: Callable[[Source], Awaitable[_Found]]) -> _Found | Failure:
-        if isinstance(self.behind, Failure):
-            return self.behind
-        return await question(self.behind)
+        behind = self._behind
+        return behind if isinstance(behind, Failure) else await question(behind)
 
 
 class Sources:
@@ -59,7 +75,7 @@ class Sources:
         source = self._known.get(name) or self._gone.pop(name, None)
         if source is None:
             source = NamedSource(behind)
-        source.behind = behind
+        source.stand_behind(behind)
         self._known[name] = source
 
     def drop(self, name: str) -> None:
@@ -67,7 +83,7 @@ class Sources:
         source = self._known.pop(name, None)
         if source is not None:
             self._gone[name] = source
-            source.behind = self._not_found(name)
+            source.stand_behind(self._not_found(name))
 
     def _not_found(self, name: str) -> Failure:
         known = ", ".join(sorted(self._known)) or "none"

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sluice.api.reasons import Reason
+from sluice.api.source import PrometheusSource
 from sluice.controller.sources import MetricSources
 from sluice.indicators.credentials import Credentials
 from sluice.indicators.failure import Failure
@@ -109,15 +110,15 @@ class Platform:
         self.cache, self.sources = Cache(), Sources()
         self.told: list[str] = []
 
-        def connect(name: str, url: str, credentials: Credentials) -> Prometheus:
-            return Prometheus(name, url, session, credentials=credentials)
+        def connect(name: str, declared: PrometheusSource, credentials: Credentials) -> Prometheus:
+            return Prometheus(name, declared.url, session, credentials=credentials)
 
         self.reconciler = MetricSources(
             api=api,  # type: ignore[arg-type]
             cache=self.cache,
             sources=self.sources,
             connect=connect,
-            fallback=None if flag is None else connect("default", flag, Credentials()),
+            fallback=None if flag is None else Prometheus("default", flag, session),
             namespace="sluice-system",
             clock=lambda: NOW,
             changed=self.told.append,

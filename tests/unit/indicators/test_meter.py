@@ -20,6 +20,8 @@ DECLARED = ServiceLevelObjectiveSpec.model_validate(
 class Nothing:
     """A source without any series; notes about which time it was asked."""
 
+    dedup_label = ""
+
     def __init__(self) -> None:
         self.asked: list[tuple[float, float]] = []
 

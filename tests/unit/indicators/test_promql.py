@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import promql_parser
 import pytest
 from hypothesis import given
@@ -155,9 +157,15 @@ SELECTORS = {
 }
 
 
+REPLICAS = {side: replace(selector, replica="replica") for side, selector in SELECTORS.items()}
+
+
 @pytest.mark.parametrize(
     "query",
     [
+        promql.movement_query(REPLICAS, 300),
+        promql.exceptions_query(REPLICAS[Side.BAD], 300),
+        promql.facts_query(REPLICAS[Side.TOTAL], {"a"}, {"b"}, 300),
         promql.movement_query(SELECTORS, 300),
         promql.tick_query(SELECTORS, 97),
         promql.value_query(SELECTORS),
@@ -168,3 +176,12 @@ SELECTORS = {
 )
 def test_every_query_is_promql(query: str) -> None:
     promql_parser.parse(query)
+
+
+def test_the_replicas_label_is_no_part_of_what_is_asked_sample_by_sample() -> None:
+    assert str(REPLICAS[Side.TOTAL]) == str(SELECTORS[Side.TOTAL])
+    assert promql.value_query({Side.TOTAL: REPLICAS[Side.TOTAL]}) == promql.labelled(
+        'sum(max without(replica)(requests_total{job="a"})<Inf)',
+        sluice_side="total",
+        sluice_part="value",
+    )

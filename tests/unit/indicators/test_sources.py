@@ -11,7 +11,8 @@ from sluice.indicators.sources import NamedSource, Sources
 class Constant:
     """Answers everything with one value."""
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float, dedup_label: str = "") -> None:
+        self.dedup_label = dedup_label
         self._answer = [Series({}, [0.0], [value])]
 
     async def instant(self, query: str, at: float) -> Answer:
@@ -81,3 +82,13 @@ async def test_who_holds_a_source_sees_it_change_fail_vanish_and_come_back() -> 
     sources.put("a", Constant(3))
     assert await value(held) == 3
     assert known(sources, "a") is held
+
+
+def test_the_replicas_label_is_remembered_while_nobody_answers() -> None:
+    sources = Sources()
+    sources.put("a", Constant(1, "replica"))
+    held = known(sources, "a")
+    sources.put("a", Failure(Reason.SECRET_NOT_FOUND, "gone"))
+    assert held.dedup_label == "replica"
+    sources.put("a", Constant(1))
+    assert held.dedup_label == ""
