@@ -238,6 +238,13 @@ class MetricSourceSpec(Spec):
     """One source of counts."""
 
     prometheus: PrometheusSource = Field(description="A server that speaks Prometheus' HTTP API.")
+    max_concurrent: int = Field(
+        default=4,
+        strict=True,
+        ge=1,
+        le=64,
+        description="Queries to the source under way at once; others wait.",
+    )
 
 
 class MetricSourceStatus(Status):

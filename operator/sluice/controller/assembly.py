@@ -13,16 +13,17 @@ from kubernetes.aio import client
 from sluice.api.conditions import ConditionType
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import ServiceLevelObjective
-from sluice.api.source import PrometheusSource
+from sluice.api.source import MetricSourceSpec
 from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.objectives import Objectives
 from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
-from sluice.controller.sources import MetricSources
+from sluice.controller.sources import DEFAULT, MetricSources
 from sluice.controller.standings import Standings
 from sluice.indicators.credentials import Credentials
+from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.api_server import ApiServer
@@ -38,6 +39,9 @@ _FRESH = 300.0
 
 _AFTER_REFUSAL = 5.0
 """Seconds after which a source's credentials are read again when it has refused them."""
+
+_AT_A_SOURCE = 64
+"""Evaluations under way of objectives of one source; most of them wait for it to answer."""
 
 _COALESCE = 0.2
 """Seconds that events of workloads are collected before their policies are evaluated."""
@@ -113,8 +117,10 @@ class Assembly:
         # One workload may be governed by several policies of its namespace: they take turns.
         self.dispatcher = Dispatcher(
             {
-                SOURCES.plural: Lane(self._sources.reconcile, settings.concurrency),
-                OBJECTIVES.plural: Lane(self._objectives.reconcile, settings.concurrency),
+                SOURCES.plural: Lane(self._sources.reconcile, 1, queue=lambda key: key.name),
+                OBJECTIVES.plural: Lane(
+                    self._objectives.reconcile, _AT_A_SOURCE, queue=self._source_of
+                ),
                 POLICIES.plural: Lane(
                     self._policies.reconcile, settings.concurrency, one_a_namespace=True
                 ),
@@ -212,21 +218,30 @@ class Assembly:
             self.dispatcher.now(key, after=_AFTER_REFUSAL)
 
     def _connect(
-        self, name: str, declared: PrometheusSource, credentials: Credentials
-    ) -> Prometheus:
-        return Prometheus(
+        self, name: str, declared: MetricSourceSpec, credentials: Credentials
+    ) -> GuardedSource:
+        source = Prometheus(
             name,
-            declared.url,
+            declared.prometheus.url,
             self._session,
             credentials=credentials,
-            dedup_label=declared.dedup_label or "",
+            dedup_label=declared.prometheus.dedup_label or "",
             timeout=self._settings.query_timeout,
         )
+        return GuardedSource(source, monotonic=time.monotonic, most=declared.max_concurrent)
 
-    def _fallback(self) -> Prometheus | None:
+    def _fallback(self) -> GuardedSource | None:
         """The source that the command line names; a password may stand in its URL."""
         url, timeout = self._settings.prometheus_url, self._settings.query_timeout
-        return None if url is None else Prometheus("default", url, self._session, timeout=timeout)
+        if url is None:
+            return None
+        source = Prometheus(DEFAULT, url, self._session, timeout=timeout)
+        return GuardedSource(source, monotonic=time.monotonic)
+
+    def _source_of(self, key: Key) -> str:
+        """The name of the source that an objective is measured in; empty if there is none."""
+        found = self.cache.get(key)
+        return found.spec.source.name if isinstance(found, ServiceLevelObjective) else ""
 
     def _policies_of(self, namespace: str, *, after: float = 0.0) -> None:
         for policy in self.cache.policies(namespace):

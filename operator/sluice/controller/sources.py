@@ -8,13 +8,13 @@ from datetime import datetime
 import structlog
 
 from sluice.api.reasons import Reason
-from sluice.api.source import MetricSource, PrometheusSource
+from sluice.api.source import MetricSource, MetricSourceSpec
 from sluice.controller.complaint import Complaints
 from sluice.controller.source_secrets import read_secrets
 from sluice.controller.source_status import status_of
 from sluice.indicators.credentials import Credentials, Secrets, credentials
 from sluice.indicators.failure import Failure
-from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.guard import GuardedSource
 from sluice.indicators.sources import Sources
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
@@ -27,7 +27,10 @@ _RETRY = 20.0
 """The same for one that does not."""
 _PROBE = "vector(1)"
 
-Connect = Callable[[str, PrometheusSource, Credentials], Prometheus]
+DEFAULT = "default"
+"""The name of the source that the command line defines."""
+
+Connect = Callable[[str, MetricSourceSpec, Credentials], GuardedSource]
 """Makes the client of a source from its name and what is declared. Raises `ValueError`."""
 
 
@@ -35,9 +38,9 @@ Connect = Callable[[str, PrometheusSource, Credentials], Prometheus]
 class _Connection:
     """A client, and what it was made from."""
 
-    declared: PrometheusSource
+    declared: MetricSourceSpec
     secrets: Secrets
-    client: Prometheus
+    client: GuardedSource
 
 
 class MetricSources:
@@ -48,7 +51,7 @@ class MetricSources:
         cache: the MetricSources.
         sources: where objectives look their sources up.
         connect: makes clients.
-        fallback: the source called `default` unless there is a MetricSource of that name.
+        fallback: the source called `DEFAULT` unless there is a MetricSource of that name.
         namespace: the controller's own, in which the Secrets are.
         clock: the present time, with a zone.
         changed: is told the name of a source that appeared, vanished, failed or answers again.
@@ -61,7 +64,7 @@ class MetricSources:
         cache: Cache,
         sources: Sources,
         connect: Connect,
-        fallback: Prometheus | None,
+        fallback: GuardedSource | None,
         namespace: str,
         clock: Callable[[], datetime],
         changed: Callable[[str], None],
@@ -79,7 +82,7 @@ class MetricSources:
         self._said: dict[str, Reason | None] = {}
         self._met: set[str] = set()
         if fallback is not None:
-            sources.put(fallback.name, fallback)
+            sources.put(DEFAULT, fallback)
 
     def appeared(self, name: str) -> None:
         """There is a MetricSource of this name: from now on objectives must not use another."""
@@ -94,7 +97,7 @@ class MetricSources:
             found = self._cache.get(key)
             if isinstance(found, MetricSource):
                 try:
-                    await self._connected(key.name, found.spec.prometheus)
+                    await self._connected(key.name, found.spec)
                 except ApiError as error:
                     _log.warning("source not set up", source=key.name, error=error.message)
 
@@ -106,7 +109,7 @@ class MetricSources:
             self._unusable(key.name, Reason.INVALID_SPEC)
             await self._complaints.tell(SOURCES, found, now=self._clock())
         elif isinstance(found, MetricSource) and not found.metadata.deletion_timestamp:
-            problem = await self._probe(key.name, found.spec.prometheus)
+            problem = await self._probe(key.name, found.spec)
             await self._write(found, problem)
         else:
             self._forget(key.name)
@@ -115,17 +118,17 @@ class MetricSources:
         interval = _INTERVAL if problem is None else _RETRY
         return interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
 
-    async def _probe(self, name: str, declared: PrometheusSource) -> Failure | None:
+    async def _probe(self, name: str, declared: MetricSourceSpec) -> Failure | None:
         """Ask the source, as it is declared now, something that costs nothing."""
         client = await self._connected(name, declared)
         if isinstance(client, Failure):
             return client
-        answer = await client.instant(_PROBE, self._clock().timestamp())
+        answer = await client.probe(_PROBE, self._clock().timestamp())
         return answer if isinstance(answer, Failure) else None
 
-    async def _connected(self, name: str, declared: PrometheusSource) -> Prometheus | Failure:
+    async def _connected(self, name: str, declared: MetricSourceSpec) -> GuardedSource | Failure:
         """The client of the source, a new one if what it is made from has changed."""
-        found = await read_secrets(self._api, declared, namespace=self._namespace)
+        found = await read_secrets(self._api, declared.prometheus, namespace=self._namespace)
         if isinstance(found, Failure):
             self._unusable(name, found.reason)
             return found
@@ -138,13 +141,13 @@ class MetricSources:
             return client
         self._connections[name] = _Connection(declared, found, client)
         self._sources.put(name, client)
-        _log.info("source connected", source=name, url=declared.url)
+        _log.info("source connected", source=name, url=declared.prometheus.url)
         return client
 
     def _client(
-        self, name: str, declared: PrometheusSource, secrets: Secrets
-    ) -> Prometheus | Failure:
-        made = credentials(declared, secrets)
+        self, name: str, declared: MetricSourceSpec, secrets: Secrets
+    ) -> GuardedSource | Failure:
+        made = credentials(declared.prometheus, secrets)
         if isinstance(made, Failure):
             return made
         try:
@@ -167,7 +170,7 @@ class MetricSources:
         self._met.discard(name)
         self._connections.pop(name, None)
         self._said.pop(name, None)
-        if self._fallback is not None and self._fallback.name == name:
+        if self._fallback is not None and name == DEFAULT:
             self._sources.put(name, self._fallback)
         else:
             self._sources.drop(name)

@@ -16,6 +16,7 @@ OUR_WORDS = {
     "unknown field": "there is no such field",
     "Duplicate value": "is there twice",
     "headers[0].value": "does not match",
+    "should be greater than or equal to 1": "greater than or equal to 1",
     "dedupLabel: Invalid": "does not match",
 }
 

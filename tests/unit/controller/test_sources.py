@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sluice.api.reasons import Reason
-from sluice.api.source import PrometheusSource
+from sluice.api.source import MetricSourceSpec
 from sluice.controller.sources import MetricSources
 from sluice.indicators.credentials import Credentials
 from sluice.indicators.failure import Failure
+from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import NamedSource, Sources
 from sluice.kube.api_server import ApiError
@@ -110,15 +112,21 @@ class Platform:
         self.cache, self.sources = Cache(), Sources()
         self.told: list[str] = []
 
-        def connect(name: str, declared: PrometheusSource, credentials: Credentials) -> Prometheus:
-            return Prometheus(name, declared.url, session, credentials=credentials)
+        def guarded(source: Prometheus) -> GuardedSource:
+            return GuardedSource(source, monotonic=time.monotonic)
+
+        def connect(
+            name: str, declared: MetricSourceSpec, credentials: Credentials
+        ) -> GuardedSource:
+            url = declared.prometheus.url
+            return guarded(Prometheus(name, url, session, credentials=credentials))
 
         self.reconciler = MetricSources(
             api=api,  # type: ignore[arg-type]
             cache=self.cache,
             sources=self.sources,
             connect=connect,
-            fallback=None if flag is None else Prometheus("default", flag, session),
+            fallback=None if flag is None else guarded(Prometheus("default", flag, session)),
             namespace="sluice-system",
             clock=lambda: NOW,
             changed=self.told.append,
