@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from sluice.api.base import (
     Atomic,
@@ -20,6 +20,7 @@ from sluice.api.base import (
     rule,
 )
 from sluice.api.metadata import Condition, ShortlyNamed
+from sluice.api.window import Window
 
 Selector = Annotated[str, Field(min_length=1, max_length=4096)]
 """A PromQL vector selector; its syntax is checked by the controller."""
@@ -108,43 +109,6 @@ class Indicator(Spec):
         return self
 
 
-ROLLING_PATTERN = "^[1-9][0-9]{0,3}[hdw]$"
-_LONGEST_WINDOW = 92 * 24
-_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
-
-WINDOW_RULE = rule(
-    f"self.matches('{ROLLING_PATTERN}') && "
-    "int(self.substring(0, size(self) - 1)) * (self.endsWith('h') ? 1 : "
-    f"self.endsWith('d') ? 24 : 168) <= {_LONGEST_WINDOW}",
-    "a rolling window is 1h to 92d long: write it as 30d, 4w or 6h",
-)
-
-
-def _is_window(text: str) -> bool:
-    return (
-        re.fullmatch(ROLLING_PATTERN, text) is not None
-        and int(text[:-1]) * _HOURS[text[-1]] <= _LONGEST_WINDOW
-    )
-
-
-class Window(Spec):
-    """The time that the objective is about."""
-
-    rolling: str = Field(
-        pattern=ROLLING_PATTERN,
-        max_length=32,
-        json_schema_extra=cel(WINDOW_RULE),
-        description="A window that ends now: `30d`, `4w`, `6h`; from 1h to 92d.",
-    )
-
-    @field_validator("rolling", mode="before")
-    @classmethod
-    def _check_window(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            require((WINDOW_RULE, _is_window(value)))
-        return value
-
-
 class SourceReference(Spec):
     """Where the events are read."""
 
@@ -231,7 +195,12 @@ class ServiceLevelObjectiveSpec(Spec):
 class WindowStatus(Atomic):
     """The window that the numbers are about."""
 
-    start: Time = Field(description="Where the window begins; floored to the hour.")
+    name: str = Field(
+        default="", description="How texts call it: `30d`, `2026-10-25`, `2026-W43`, `2026-Q4`."
+    )
+    start: Time = Field(
+        description="Where it begins; a rolling window's start is floored to the hour."
+    )
     end: Time = Field(description="Where it ends: when the budget was last measured.")
     covered: Percent = Field(description="The share of the window with data, in percent.")
 

@@ -7,10 +7,10 @@ the two apart.
 Counts are stored as float32, which holds whole numbers exactly only up to 2^24, but any number
 within 6e-8 of itself. Counts are positive and are added up as float64, so a sum is as near as its
 parts: an hour is rounded twice, which leaves every sum within 1.2e-7, where a budget needs 1e-6,
-at half the memory. A budget of 92 days takes 28 KiB.
+at half the memory. A budget of 92 days takes 28 KiB; a year's, with the week before it, 87.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -97,11 +97,19 @@ class Ledger:
 
     Args:
         length: seconds of the window; older counts are dropped as newer ones come in.
+        anchor: seconds after an epoch's whole hour at which hours begin; whole slices.
+
+    Raises:
+        ValueError: hours would begin inside a slice.
     """
 
-    __slots__ = ("_end", "_fine", "_hours", "_live")
+    __slots__ = ("_end", "_fine", "_hours", "_live", "anchor")
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, *, anchor: int = 0) -> None:
+        if anchor % SLICE:
+            raise ValueError(f"hours that begin {anchor} s after an epoch's would split slices")
+        # Inside, times and slices are counted from the anchor: there hours are whole ones.
+        self.anchor = anchor
         self._fine = _Ring(_FINE_HOURS * SLICES_PER_HOUR)
         self._hours = _Ring(-(-length // HOUR) + 2)
         self._end: int | None = None
@@ -110,7 +118,7 @@ class Ledger:
     @property
     def closed(self) -> int | None:
         """Unix seconds up to which slices are closed; None while there are none."""
-        return None if self._end is None else self._end * SLICE
+        return None if self._end is None else self._end * SLICE + self.anchor
 
     @property
     def live(self) -> Live | None:
@@ -126,6 +134,7 @@ class Ledger:
         Raises:
             ValueError: they do not.
         """
+        slices = replace(slices, first=slices.first - self.anchor // SLICE)
         if self._end is None or slices.end > self._end:
             self._extend(slices.end)
         self._put_fine(slices)
@@ -144,8 +153,8 @@ class Ledger:
         live = self._live_between(start, end)
         if self._end is None:
             return live
-        start = max(start, self._oldest_hour * HOUR)
-        end = min(end, self._end * SLICE)
+        start = max(start - self.anchor, self._oldest_hour * HOUR)
+        end = min(end - self.anchor, self._end * SLICE)
         first, last = -int(-start // HOUR), int(end // HOUR)
         if first >= last:
             return live + self._edge(start, end)
@@ -154,11 +163,11 @@ class Ledger:
         return live + whole + self._edge(start, first * HOUR) + self._edge(last * HOUR, end)
 
     def by_hour(self, start: int, end: float) -> tuple[Floats, Floats]:
-        """Total and bad events of each hour from `start`, a whole hour, to the one of `end`.
+        """Total and bad events of each hour from `start`, where one begins, to that of `end`.
 
         Only of closed slices; the last hour may be one in which none is closed yet.
         """
-        first, last = start // HOUR, -int(-end // HOUR)
+        first, last = (start - self.anchor) // HOUR, -int(-(end - self.anchor) // HOUR)
         total, bad = np.zeros(last - first), np.zeros(last - first)
         if self._end is not None:
             oldest, newest = max(first, self._oldest_hour), min(last, self._newest_hour + 1)
@@ -170,15 +179,15 @@ class Ledger:
         """Where the first data after `start` begin, to the slice (to the hour behind 3 days)."""
         if self._end is None:
             return None
-        oldest = max(int(start // HOUR), self._oldest_hour)
+        oldest = max(int((start - self.anchor) // HOUR), self._oldest_hour)
         hours = np.flatnonzero(self._hours.read(oldest, self._newest_hour + 1)[2])
         if not len(hours):
             return None
         first = (oldest + int(hours[0])) * SLICES_PER_HOUR
         if first < self._oldest_fine:
-            return first * SLICE
+            return first * SLICE + self.anchor
         slices = np.flatnonzero(self._fine.read(first, self._end)[2])
-        return (first + int(slices[0])) * SLICE
+        return (first + int(slices[0])) * SLICE + self.anchor
 
     def newest_covered(self) -> float | None:
         """Up to when there are data; None without any in the last three days."""
@@ -187,7 +196,9 @@ class Ledger:
         if self._end is None:
             return None
         slices = np.flatnonzero(self._fine.read(self._oldest_fine, self._end)[2])
-        return float((self._oldest_fine + int(slices[-1]) + 1) * SLICE) if len(slices) else None
+        if not len(slices):
+            return None
+        return float((self._oldest_fine + int(slices[-1]) + 1) * SLICE + self.anchor)
 
     @property
     def _oldest_fine(self) -> int:

@@ -15,8 +15,9 @@ from sluice.cli.check_files import Finding
 from sluice.cli.check_objects import Declarations, Declared
 from sluice.controller.objective_status import Outcome, status_of
 from sluice.controller.objectives import state_of
+from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Meter, objective_of
+from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import parse_selector
 from sluice.indicators.resolve import resolve, stated
@@ -121,7 +122,7 @@ async def _measure_all(
         reading = await meter.advance(at.timestamp())
         if isinstance(reading, Failure):
             return reading
-        return meter.evaluate(objective_of(slo.spec), reading.at)
+        return meter.evaluate(objective_of(slo.spec, reading.at), reading.at)
 
     return await _ask(objectives, url, measure)
 

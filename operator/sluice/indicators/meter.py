@@ -2,25 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 
-from sluice.api.durations import parse_duration
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.budget import (
     Budget,
     Measured,
     Objective,
+    Outlook,
     UnknownBudget,
     UnknownReason,
     measure,
 )
 from sluice.budget.burnrate import BurnRate, burn_rates
-from sluice.budget.forecast import Forecast, History, forecast
+from sluice.budget.forecast import Forecast, History, forecast, period_forecast
 from sluice.budget.ledger import SLICE, Counts, Floats, Ledger, Live, Slices
-from sluice.budget.windows import DAY, HOUR, RollingWindow
+from sluice.budget.windows import DAY, HOUR, RECENT, Bounds, CalendarWindow
+from sluice.indicators.declared import window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.origin import Origin, find_origin
@@ -64,22 +64,6 @@ class Evaluation:
     forecast: Forecast | None
 
 
-def indicator_key(spec: ServiceLevelObjectiveSpec) -> str:
-    """What the counts depend on: if it changes, measuring starts over with a new `Meter`."""
-    parts = spec.model_dump_json(include={"indicator", "source", "window"}, exclude_none=True)
-    return str(parts)
-
-
-def objective_of(spec: ServiceLevelObjectiveSpec) -> Objective:
-    """What was promised, as the budget sees it."""
-    return Objective(
-        target=Decimal(spec.objective),
-        agreement=None if spec.agreement is None else Decimal(spec.agreement),
-        length=_length(spec),
-        min_events=spec.min_events,
-    )
-
-
 class Meter:
     """Measures one objective; one reader of it at a time.
 
@@ -102,8 +86,8 @@ class Meter:
         self._source = source
         self._settle = settle
         self._progress = progress
-        self._window = RollingWindow(_length(spec))
-        self._ledger = Ledger(self._window.length)
+        self._window = window_of(spec.window)
+        self._ledger = Ledger(self._window.kept)
         self._reader: Reader | None = None
         self._oldest: int | None = None
         self._origin: Origin | None = None
@@ -133,14 +117,8 @@ class Meter:
 
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
-        bounds = self._window.bounds(now)
-        measured = Measured(
-            bounds=bounds,
-            seen=self._ledger.between(bounds.start, now),
-            newborn=self._origin.newborn(bounds.start) if self._origin else 0.0,
-            newest=self._ledger.newest_covered(),
-        )
-        budget = self._backfilling(bounds.start, now) or measure(objective, measured)
+        measured = self._measured(self._window.bounds(now))
+        budget = self._backfilling(self._window.needs(now), now) or measure(objective, measured)
         return Evaluation(
             measured=measured,
             budget=budget,
@@ -148,14 +126,50 @@ class Meter:
             forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,
         )
 
+    def closing(self, objective: Objective, now: float) -> Budget | None:
+        """The budget with which the calendar period before that of `now` has closed.
+
+        None if it is not known: it was not read as a whole, or the window is a rolling one.
+
+        Args:
+            objective: what was promised for that period.
+            now: Unix seconds in the period after it.
+        """
+        if not isinstance(self._window, CalendarWindow):
+            return None
+        end = self._window.span(now).start
+        start = self._window.span(end - 1).start
+        if self._oldest is None or self._oldest > start:
+            return None
+        budget = measure(objective, self._measured(Bounds(start, end), rest=0.0))
+        return budget if isinstance(budget, Budget) else None
+
+    def _measured(self, bounds: Bounds, rest: float | None = None) -> Measured:
+        """What was counted; `rest` are the seconds that a period goes on, if not as usual."""
+        outlook, newest = None, self._ledger.newest_covered()
+        if isinstance(self._window, CalendarWindow):
+            if rest is None:
+                rest = self._window.span(bounds.end).end - bounds.end
+            outlook = Outlook(rest, self._ledger.between(bounds.end - RECENT, bounds.end))
+        return Measured(
+            bounds=bounds,
+            seen=self._ledger.between(bounds.start, bounds.end),
+            newborn=self._origin.newborn(bounds.start) if self._origin else 0.0,
+            newest=None if newest is None else min(newest, bounds.end),
+            outlook=outlook,
+        )
+
     def _forecast(self, objective: Objective, measured: Measured) -> Forecast:
         bounds = measured.bounds
+        last_hour = self._ledger.between(bounds.end - HOUR, bounds.end)
+        if measured.outlook is not None:
+            return period_forecast(objective, measured, last_hour)
         return forecast(
             History(
                 objective=objective,
                 measured=measured,
                 hours=self._ledger.by_hour(bounds.start, bounds.end),
-                last_hour=self._ledger.between(bounds.end - HOUR, bounds.end),
+                last_hour=last_hour,
             )
         )
 
@@ -179,7 +193,8 @@ class Meter:
         """Close the slices that are due, and look at the two before them again."""
         due = int((now - self._settle) // SLICE) * SLICE
         closed = self._ledger.closed
-        if closed is None or due - closed > self._window.length:
+        moved = self._ledger.anchor != self._window.anchor(now)
+        if closed is None or moved or due - closed > self._window.kept:
             return await self._begin(reader, now, due)
         if due <= closed:
             return None
@@ -195,9 +210,11 @@ class Meter:
         return await self._look_again(reader, before)
 
     async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
-        self._ledger = Ledger(self._window.length)
+        anchor = self._window.anchor(now)
+        self._ledger = Ledger(self._window.kept, anchor=anchor)
         self._oldest = self._origin = None
-        start = max(self._window.bounds(now).start, (due - DAY) // HOUR * HOUR)
+        day_ago = (due - DAY - anchor) // HOUR * HOUR + anchor
+        start = max(self._window.needs(now), day_ago)
         problem = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
         if not problem:
             self._oldest = start
@@ -205,7 +222,7 @@ class Meter:
 
     async def _backfill(self, reader: Reader, now: float) -> Failure | None:
         """Read the history before what was read, newest first, a day at a time."""
-        start = self._window.bounds(now).start
+        start = self._window.needs(now)
         while self._oldest is not None and self._oldest > start:
             self._progress((now - self._oldest) / (now - start))
             first = max(start, self._oldest - DAY)
@@ -221,7 +238,7 @@ class Meter:
         """Once there are data: what the time before them was."""
         if self._origin is not None:
             return None
-        start = self._window.bounds(now).start
+        start = self._window.needs(now)
         first = self._ledger.first_covered(start)
         if first is None:
             return None
@@ -286,10 +303,6 @@ class Meter:
         self._boundaries.update(_boundaries(grid, counts.values))
         for time in sorted(self._boundaries)[: -_REREAD - 1]:
             del self._boundaries[time]
-
-
-def _length(spec: ServiceLevelObjectiveSpec) -> int:
-    return int(parse_duration(spec.window.rolling).total_seconds())
 
 
 def _slices(grid: Grid, counts: GridCounts) -> Slices:

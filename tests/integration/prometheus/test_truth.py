@@ -7,7 +7,8 @@ import pytest
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.budget import Budget
 from sluice.budget.ledger import SLICE
-from sluice.indicators.meter import Evaluation, Meter, Reading, objective_of
+from sluice.indicators.declared import objective_of
+from sluice.indicators.meter import Evaluation, Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.scenarios import END, HOUR, SEED, Scenario, build
 from tests.integration.prometheus.synthetic import DURATION, REQUESTS
@@ -56,7 +57,7 @@ async def advance(meter: Meter, at: float) -> None:
 async def measured(scenario: Scenario, source: Prometheus, kind: str = "bad") -> Evaluation:
     meter = Meter(spec(scenario, kind), source)
     await advance(meter, END)
-    return meter.evaluate(objective_of(spec(scenario)), END)
+    return meter.evaluate(objective_of(spec(scenario), END), END)
 
 
 def true_consumption(scenario: Scenario, start: float) -> float:
@@ -94,7 +95,7 @@ async def test_following_live_gives_the_same_counts_as_reading_back(
 ) -> None:
     """Two hours of ticks and closed slices against one backfill of the same window."""
     scenario = scenarios[name]
-    objective = objective_of(spec(scenario))
+    objective = objective_of(spec(scenario), END)
     live, back = Meter(spec(scenario), source), Meter(spec(scenario), source)
     now, before = END - 2 * HOUR, 0.0
     begin = (now - HOUR) // SLICE * SLICE

@@ -78,6 +78,7 @@ def test_a_known_budget_is_published_as_the_api_writes_it() -> None:
         "level": "Warning",
         "sli": "99.942",
         "window": {
+            "name": "30d",
             "start": "2026-07-21T10:00:00Z",
             "end": "2026-08-20T10:00:00Z",
             "covered": "100.000",
