@@ -1,16 +1,17 @@
 """`ServiceLevelObjective`: what is measured, against what, and what came of it."""
 
-import re
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from sluice.api.base import (
+    OBJECTIVE_RULE,
     Atomic,
     Duration,
     Name,
+    ObjectivePercent,
     Percent,
     Spec,
     Status,
@@ -19,6 +20,7 @@ from sluice.api.base import (
     require,
     rule,
 )
+from sluice.api.budgeting import Budgeting
 from sluice.api.metadata import Condition, ShortlyNamed
 from sluice.api.window import Window
 
@@ -118,29 +120,6 @@ class SourceReference(Spec):
     )
 
 
-OBJECTIVE_RULE = rule(
-    "self.matches('^[0-9]+([.][0-9]+)?$') && double(self) > 0.0 && double(self) < 100.0",
-    'an objective lies between 0 and 100 percent, both excluded: write it as "99.9"',
-)
-
-
-def _check_objective(value: Any) -> Any:
-    """Before the pattern, so that the reader sees the rule and not a regular expression."""
-    if isinstance(value, str):
-        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", value)
-        require((OBJECTIVE_RULE, number is not None and 0 < Decimal(value) < 100))  # noqa: PLR2004 - percent
-    return value
-
-
-ObjectivePercent = Annotated[
-    str,
-    # Three digits match, so that who writes 100 reads the rule and not a regular expression.
-    Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$", max_length=10),
-    BeforeValidator(_check_objective),
-]
-"""A percentage between 0 and 100, both excluded, as a string."""
-
-
 AGREEMENT_RULE = rule(
     "!has(self.agreement) || double(self.agreement) < double(self.objective)",
     "the agreement (SLA) must be below the objective (SLO)",
@@ -170,6 +149,10 @@ class ServiceLevelObjectiveSpec(Spec):
         description="The share agreed with customers (SLA), in percent; below the objective.",
     )
     window: Window = Field(description="The time that the objective is about.")
+    budgeting: Budgeting | None = Field(
+        default=None,
+        description="How the budget is counted. If left out: by events, whenever they happen.",
+    )
     indicator: Indicator = Field(description="Where good and bad events are counted.")
     source: SourceReference = Field(
         default=SourceReference(), description="Where the events are read."
@@ -181,7 +164,8 @@ class ServiceLevelObjectiveSpec(Spec):
         le=10**15,
         description=(
             "The budget is unknown below this many events in the window. "
-            "Default: enough for five allowed bad events, 5 / (1 - objective)."
+            "Default: enough for five allowed bad events, 5 / (1 - objective). With time slices "
+            "it counts those, and the default is 1."
         ),
     )
 
@@ -206,11 +190,11 @@ class WindowStatus(Atomic):
 
 
 class EventCounts(Status):
-    """Events in the window, whole numbers as strings."""
+    """Events (or time slices) in the window, whole numbers as strings."""
 
-    total: str = Field(description="All events.")
-    bad: str = Field(description="Events that broke the promise.")
-    allowed: str = Field(description="Events that may break it in the whole window.")
+    total: str = Field(description="All events; with time slices, those that count.")
+    bad: str = Field(description="Events or slices that broke the promise.")
+    allowed: str = Field(description="How many may break it in the whole window.")
 
 
 class TimeBudget(Status):
@@ -265,7 +249,7 @@ class ServiceLevelObjectiveStatus(Status):
         ),
     )
     sli: Percent | None = Field(
-        default=None, description="The share of good events in the window, in percent."
+        default=None, description="The share of good events (or slices) in the window, in percent."
     )
     window: WindowStatus | None = Field(default=None, description="What the numbers are about.")
     error_budget: ErrorBudgetStatus | None = Field(

@@ -10,7 +10,7 @@ In a full window `n` is 0: the budget is a share of the events seen. A new servi
 its first window still before it; its events are expected at the rate so far, so that 20 bad ones in
 its first hour are not yet a spent budget. Time without data (Prometheus' retention is shorter than
 the window, or it was down) is stood for by the ratio of the covered part, which the formula does
-by leaving it out of both sides.
+by leaving it out of both sides. With time slices, events are slices everywhere here.
 
 A period of the calendar has an end, up to which `f` more events are expected at the recent rate:
 
@@ -51,6 +51,13 @@ class Level(StrEnum):
     PAGE = "Page"
 
 
+class Unit(StrEnum):
+    """What a budget is counted in."""
+
+    EVENTS = "events"
+    SLICES = "slices"
+
+
 class UnknownReason(StrEnum):
     """Why a budget is unknown; each is a reason of the API."""
 
@@ -70,12 +77,14 @@ class Objective:
         length: nominal length of the window in seconds.
         min_events: below this many events the budget is unknown; None for enough events that
             five bad ones are allowed.
+        unit: what is counted; "events" stands for it everywhere here.
     """
 
     target: Decimal
     length: int
     agreement: Decimal | None = None
     min_events: int | None = None
+    unit: Unit = Unit.EVENTS
 
     @property
     def allowance(self) -> Decimal:
@@ -240,8 +249,9 @@ def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
     if measured.evidence < objective.enough_events:
         return UnknownBudget(
             UnknownReason.TOO_FEW_EVENTS,
-            f"{measured.evidence:.0f} events in the window, {objective.enough_events} are "
-            "needed before a share of them says something (minEvents)",
+            f"{measured.evidence:.0f} {objective.unit} in the window, "
+            f"{objective.enough_events} are needed before a share of them says something "
+            "(minEvents)",
         )
     return None
 

@@ -1,5 +1,7 @@
 """What is worth an Event on a `ServiceLevelObjective`. Pure."""
 
+from decimal import Decimal
+
 from sluice.api.conditions import ConditionType
 from sluice.api.metadata import Condition
 from sluice.api.reasons import Reason
@@ -9,7 +11,8 @@ from sluice.api.slo import (
     ServiceLevelObjective,
     ServiceLevelObjectiveStatus,
 )
-from sluice.budget.budget import Budget
+from sluice.budget.budget import Budget, Unit
+from sluice.indicators.declared import unit_of
 from sluice.kube.events import Event
 from sluice.kube.resources import OBJECTIVES
 
@@ -62,7 +65,8 @@ def period_closed(slo: ServiceLevelObjective, closing: Budget | None) -> Event |
         closing: the budget at its end; None if only that status is left to tell.
     """
     window, published = slo.status.window, slo.status.error_budget
-    figures = _measured(closing) if closing else _published(published, slo.status.sli)
+    unit = unit_of(slo.spec)
+    figures = _measured(closing, unit) if closing else _published(published, slo.status.sli, unit)
     if window is None or figures is None:
         return None
     spent, text = figures
@@ -76,21 +80,21 @@ def period_closed(slo: ServiceLevelObjective, closing: Budget | None) -> Event |
     )
 
 
-def _measured(budget: Budget) -> tuple[bool, str]:
-    text = _text(f"{budget.remaining:f}", budget.bad, budget.allowed, f"{budget.sli:f}")
+def _measured(budget: Budget, unit: Unit) -> tuple[bool, str]:
+    text = _text(
+        f"{budget.remaining:f}", f"{budget.bad} bad {unit} of {budget.allowed}", f"{budget.sli:f}"
+    )
     return budget.remaining <= 0, text
 
 
-def _published(budget: ErrorBudgetStatus | None, sli: str | None) -> tuple[bool, str] | None:
+def _published(
+    budget: ErrorBudgetStatus | None, sli: str | None, unit: Unit
+) -> tuple[bool, str] | None:
     if budget is None or sli is None:
         return None
-    events = budget.events
-    return budget.remaining.startswith("-"), _text(
-        budget.remaining, events.bad, events.allowed, sli
-    )
+    counts = f"{budget.events.bad} bad {unit} of {budget.events.allowed}"
+    return Decimal(budget.remaining) <= 0, _text(budget.remaining, counts, sli)
 
 
-def _text(remaining: str, bad: int | str, allowed: int | str, sli: str) -> str:
-    return (
-        f"{remaining}% of its error budget left: {bad} bad events of {allowed} allowed, SLI {sli}%"
-    )
+def _text(remaining: str, counts: str, sli: str) -> str:
+    return f"{remaining}% of its error budget left: {counts} allowed, SLI {sli}%"

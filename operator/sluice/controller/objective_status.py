@@ -25,7 +25,7 @@ from sluice.api.slo import (
 )
 from sluice.budget.budget import STALE_AFTER, Budget, UnknownBudget
 from sluice.budget.ledger import SLICE
-from sluice.indicators.declared import window_name
+from sluice.indicators.declared import unit_of, window_name
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Evaluation
 
@@ -100,7 +100,7 @@ def _known(
     age = now - _time(budget.newest)
     if age <= FRESH:
         numbers = _numbers(slo, evaluation, budget)
-        return numbers, [_ready(), _budget_known(budget), _budget_available(budget)]
+        return numbers, [_ready(), _budget_known(budget), _budget_available(slo, budget)]
     message = (
         f"the newest data of the indicator's total are of {_time(budget.newest):%H:%M}Z: "
         "check that its targets are scraped"
@@ -181,11 +181,11 @@ def _budget_known(budget: Budget) -> Claim:
     return Claim(ConditionType.BUDGET_KNOWN, "True", reason, message)
 
 
-def _budget_available(budget: Budget) -> Claim:
+def _budget_available(slo: ServiceLevelObjective, budget: Budget) -> Claim:
     left = budget.remaining > 0
     reason = _budget_reason(budget)
-    message = f"{budget.remaining:f}% of the error budget is left: {budget.bad} bad events of "
-    message += f"{budget.allowed} allowed"
+    message = f"{budget.remaining:f}% of the error budget is left: {budget.bad} bad "
+    message += f"{unit_of(slo.spec)} of {budget.allowed} allowed"
     return Claim(ConditionType.BUDGET_AVAILABLE, "True" if left else "False", reason, message)
 
 

@@ -12,7 +12,6 @@ import structlog
 from sluice.api.conditions import ConditionType
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
-from sluice.budget.budget import Budget
 from sluice.controller.complaint import Complaints
 from sluice.controller.objective_events import (
     condition,
@@ -76,6 +75,7 @@ class Objectives:
         self._settle = settle
         self._identity = identity
         self._meters: dict[Key, _Measuring] = {}
+        self._closing: dict[Key, ServiceLevelObjective] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Measure and write what came of it; seconds until the objective is due again."""
@@ -92,6 +92,7 @@ class Objectives:
 
     def _forget(self, key: Key) -> None:
         self._meters.pop(key, None)
+        self._closing.pop(key, None)
         self._standings.drop(key.namespace, key.name)
 
     async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome:
@@ -160,17 +161,22 @@ class Objectives:
         """Post Events about what has changed for people."""
         await self._post(level_changed(slo, status))
         if new_period(slo, status):
-            await self._post(period_closed(slo, self._closing(slo, status)))
+            self._closing[_key(slo)] = slo
+        await self._announce_closing(_key(slo), status)
 
-    def _closing(
-        self, slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus
-    ) -> Budget | None:
-        """What the period before that of `status` has closed with, if it was read."""
-        known = self._meters.get(_key(slo))
-        if known is None or status.window is None:
-            return None
+    async def _announce_closing(self, key: Key, status: ServiceLevelObjectiveStatus) -> None:
+        """Post what the last period closed with, as soon as its last slice is closed."""
+        closing, known = self._closing.get(key), self._meters.get(key)
+        if closing is None or known is None or status.window is None:
+            return
+        if indicator_key(closing.spec) != known.key:
+            del self._closing[key]  # what is measured now is something else
+            return
         began = status.window.start.timestamp()
-        return known.meter.closing(objective_of(slo.spec, began - 1), began)
+        if known.meter.settled(began):
+            del self._closing[key]
+            budget = known.meter.closing(objective_of(closing.spec, began - 1), began)
+            await self._post(period_closed(closing, budget))
 
     async def _post(self, event: events.Event | None) -> None:
         if event is not None:

@@ -6,13 +6,17 @@ from zoneinfo import ZoneInfo
 from sluice.api import window as api
 from sluice.api.durations import parse_duration
 from sluice.api.slo import ServiceLevelObjectiveSpec
-from sluice.budget.budget import Objective
+from sluice.budget.budget import Objective, Unit
+from sluice.budget.ledger import SLICE
+from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import CalendarWindow, Period, RollingWindow, Window
 
 
 def indicator_key(spec: ServiceLevelObjectiveSpec) -> str:
     """What the counts depend on: if it changes, measuring starts over with a new `Meter`."""
-    parts = spec.model_dump_json(include={"indicator", "source", "window"}, exclude_none=True)
+    parts = spec.model_dump_json(
+        include={"indicator", "source", "window", "budgeting"}, exclude_none=True
+    )
     return str(parts)
 
 
@@ -46,5 +50,24 @@ def objective_of(spec: ServiceLevelObjectiveSpec, at: float) -> Objective:
         target=Decimal(spec.objective),
         agreement=None if spec.agreement is None else Decimal(spec.agreement),
         length=window_of(spec.window).whole(at),
-        min_events=spec.min_events,
+        # A share of slices is always of as many as there are: none of them is a random sample.
+        min_events=spec.min_events or (None if spec.budgeting is None else 1),
+        unit=unit_of(spec),
+    )
+
+
+def unit_of(spec: ServiceLevelObjectiveSpec) -> Unit:
+    """What the budget is counted in."""
+    return Unit.EVENTS if spec.budgeting is None else Unit.SLICES
+
+
+def slicing_of(spec: ServiceLevelObjectiveSpec) -> Slicing | None:
+    """How slices are judged; None if events are counted."""
+    if spec.budgeting is None:
+        return None
+    slices = spec.budgeting.timeslices
+    return Slicing(
+        parts=int(parse_duration(slices.length).total_seconds()) // SLICE,
+        allowance=float(1 - Decimal(slices.objective) / 100),
+        empty=Empty(slices.empty.value),
     )

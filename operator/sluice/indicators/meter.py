@@ -20,7 +20,7 @@ from sluice.budget.burnrate import BurnRate, burn_rates
 from sluice.budget.forecast import Forecast, History, forecast, period_forecast
 from sluice.budget.ledger import SLICE, Counts, Floats, Ledger, Live, Slices
 from sluice.budget.windows import DAY, HOUR, RECENT, Bounds, CalendarWindow
-from sluice.indicators.declared import window_of
+from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.origin import Origin, find_origin
@@ -87,7 +87,8 @@ class Meter:
         self._settle = settle
         self._progress = progress
         self._window = window_of(spec.window)
-        self._ledger = Ledger(self._window.kept)
+        self._slicing = slicing_of(spec)
+        self._ledger = Ledger(self._window.kept, slicing=self._slicing)
         self._reader: Reader | None = None
         self._oldest: int | None = None
         self._origin: Origin | None = None
@@ -115,6 +116,10 @@ class Meter:
         """What was counted between two times; a slice that is partly inside, in proportion."""
         return self._ledger.between(start, end)
 
+    def settled(self, time: float) -> bool:
+        """Whether all slices up to `time` are closed."""
+        return self._ledger.closed is not None and self._ledger.closed >= time
+
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
         measured = self._measured(self._window.bounds(now))
@@ -122,14 +127,14 @@ class Meter:
         return Evaluation(
             measured=measured,
             budget=budget,
-            burn_rates=burn_rates(objective, self._ledger.between, now),
+            burn_rates=burn_rates(objective, self._ledger.between, self._ledger.known_until(now)),
             forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,
         )
 
     def closing(self, objective: Objective, now: float) -> Budget | None:
         """The budget with which the calendar period before that of `now` has closed.
 
-        None if it is not known: it was not read as a whole, or the window is a rolling one.
+        None if it is not known: it was not read as a whole, or its last slice is not closed yet.
 
         Args:
             objective: what was promised for that period.
@@ -139,7 +144,7 @@ class Meter:
             return None
         end = self._window.span(now).start
         start = self._window.span(end - 1).start
-        if self._oldest is None or self._oldest > start:
+        if self._oldest is None or self._oldest > start or not self.settled(end):
             return None
         budget = measure(objective, self._measured(Bounds(start, end), rest=0.0))
         return budget if isinstance(budget, Budget) else None
@@ -148,9 +153,10 @@ class Meter:
         """What was counted; `rest` are the seconds that a period goes on, if not as usual."""
         outlook, newest = None, self._ledger.newest_covered()
         if isinstance(self._window, CalendarWindow):
+            until = self._ledger.known_until(bounds.end)
             if rest is None:
-                rest = self._window.span(bounds.end).end - bounds.end
-            outlook = Outlook(rest, self._ledger.between(bounds.end - RECENT, bounds.end))
+                rest = self._window.span(bounds.end).end - until
+            outlook = Outlook(rest, self._ledger.between(until - RECENT, until))
         return Measured(
             bounds=bounds,
             seen=self._ledger.between(bounds.start, bounds.end),
@@ -161,7 +167,8 @@ class Meter:
 
     def _forecast(self, objective: Objective, measured: Measured) -> Forecast:
         bounds = measured.bounds
-        last_hour = self._ledger.between(bounds.end - HOUR, bounds.end)
+        until = self._ledger.known_until(bounds.end)
+        last_hour = self._ledger.between(until - HOUR, until)
         if measured.outlook is not None:
             return period_forecast(objective, measured, last_hour)
         return forecast(
@@ -206,12 +213,12 @@ class Meter:
                 return problem
             closed += count * SLICE
         if live is not None and live.until > closed:
-            self._ledger.tick(_left(live, self._ledger.between(before, closed)))
+            self._ledger.tick(_left(live, *self._ledger.events(before, closed)))
         return await self._look_again(reader, before)
 
     async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
         anchor = self._window.anchor(now)
-        self._ledger = Ledger(self._window.kept, anchor=anchor)
+        self._ledger = Ledger(self._window.kept, anchor=anchor, slicing=self._slicing)
         self._oldest = self._origin = None
         day_ago = (due - DAY - anchor) // HOUR * HOUR + anchor
         start = max(self._window.needs(now), day_ago)
@@ -328,10 +335,15 @@ def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:
     return Live(float(grid.end), total, bad, bool(counts.covered[0]))
 
 
-def _left(live: Live, closed: Counts) -> Live:
-    """What had been counted after the slices that are closed now: it stays counted."""
-    total, bad = max(0.0, live.total - closed.total), max(0.0, live.bad - closed.bad)
-    return Live(live.until, total, bad, live.covered)
+def _left(live: Live, total: float, bad: float) -> Live:
+    """What had been counted after the slices that are closed now: it stays counted.
+
+    Args:
+        live: what had been counted.
+        total: all events of the slices that are closed now.
+        bad: the bad ones of them.
+    """
+    return Live(live.until, max(0.0, live.total - total), max(0.0, live.bad - bad), live.covered)
 
 
 def _not_a_counter(counted: Counted, restlessness: float) -> Failure:

@@ -10,7 +10,7 @@ from sluice.budget.budget import Measured, Objective, UnknownBudget, UnknownReas
 from sluice.budget.burnrate import BurnRate
 from sluice.budget.forecast import Forecast
 from sluice.budget.ledger import Counts
-from sluice.budget.windows import DAY, RollingWindow
+from sluice.budget.windows import DAY, Bounds, RollingWindow
 from sluice.controller.objective_status import Outcome, noticeable, status_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Evaluation
@@ -22,7 +22,7 @@ AWAY = Failure(Reason.SOURCE_UNREACHABLE, "source 'default' cannot be reached")
 
 
 def objective(
-    status: ServiceLevelObjectiveStatus | None = None, generation: int = 3
+    status: ServiceLevelObjectiveStatus | None = None, generation: int = 3, **spec: object
 ) -> ServiceLevelObjective:
     return ServiceLevelObjective.model_validate(
         {
@@ -31,6 +31,7 @@ def objective(
                 "objective": "99.9",
                 "window": {"rolling": "30d"},
                 "indicator": {"ratio": {"total": {"metric": "x"}, "bad": {"metric": "y"}}},
+                **spec,
             },
             "status": status or ServiceLevelObjectiveStatus(),
         }
@@ -133,6 +134,26 @@ def test_too_few_events_leave_no_numbers_and_an_objective_that_is_ready() -> Non
         "BudgetKnown": ("False", "TooFewEvents"),
         "BudgetAvailable": ("Unknown", "TooFewEvents"),
     }
+
+
+def test_a_period_of_the_calendar_has_a_name_and_does_not_end_before_its_start() -> None:
+    """In its first minute the newest data are of the period before."""
+    start = datetime(2026, 7, 1, tzinfo=UTC).timestamp()
+    young = evaluation(age=90, at=start + 60)
+    measured = replace(young.measured, bounds=Bounds(int(start), start + 60))
+    promised = replace(OBJECTIVE, min_events=1)
+    outcome = replace(young, budget=measure(promised, measured), measured=measured)
+    quarterly = objective(window={"calendar": {"period": "Quarter"}})
+    window = status_of(quarterly, outcome, datetime.fromtimestamp(start + 60, UTC)).window
+    assert window is not None
+    assert (window.name, window.start, window.end) == ("2026-Q3", window.end, window.start)
+
+
+def test_a_budget_of_slices_says_so() -> None:
+    slices = objective(budgeting={"timeslices": {"objective": "95"}})
+    status = status_of(slices, evaluation(), NOW)
+    available = next(it for it in status.conditions if it.type == "BudgetAvailable")
+    assert available.message.endswith("714 bad slices of 1234 allowed")
 
 
 def test_reading_the_history_is_in_progress() -> None:

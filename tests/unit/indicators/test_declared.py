@@ -4,9 +4,18 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sluice.api import window as api
+from sluice.api.budgeting import EmptySlice, SliceLength
 from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.budget import Unit
+from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, CalendarWindow, Period, RollingWindow
-from sluice.indicators.declared import indicator_key, objective_of, window_name, window_of
+from sluice.indicators.declared import (
+    indicator_key,
+    objective_of,
+    slicing_of,
+    window_name,
+    window_of,
+)
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC).timestamp()
 CALENDAR = {"calendar": {"period": "Day", "timeZone": "Europe/Berlin"}}
@@ -54,7 +63,43 @@ def test_a_window_has_a_name_for_texts(
     assert window_name(spec(window).window, at) == name
 
 
+SLICES = {"timeslices": {"length": "15m", "objective": "95", "empty": "Bad"}}
+
+
+def test_slices_are_judged_as_declared() -> None:
+    declared = spec({"rolling": "30d"}, budgeting=SLICES)
+    assert slicing_of(declared) == Slicing(parts=3, allowance=0.05, empty=Empty.BAD)
+    assert slicing_of(spec({"rolling": "30d"})) is None
+
+
+def test_every_length_of_a_slice_makes_up_whole_hours() -> None:
+    for length in SliceLength:
+        slices = {"timeslices": {"length": length, "objective": "95"}}
+        slicing = slicing_of(spec({"rolling": "30d"}, budgeting=slices))
+        assert slicing is not None
+        assert 12 % slicing.parts == 0
+
+
+def test_every_way_to_take_an_empty_slice_is_one_of_the_budget() -> None:
+    assert {empty.value for empty in EmptySlice} == {empty.value for empty in Empty}
+
+
+@pytest.mark.parametrize(
+    ("more", "enough", "unit"),
+    [
+        ({}, 5000, Unit.EVENTS),
+        ({"minEvents": 7}, 7, Unit.EVENTS),
+        ({"budgeting": SLICES}, 1, Unit.SLICES),
+        ({"budgeting": SLICES, "minEvents": 7}, 7, Unit.SLICES),
+    ],
+)
+def test_slices_need_not_be_many(more: dict[str, object], enough: int, unit: Unit) -> None:
+    objective = objective_of(spec({"rolling": "30d"}, **more), NOW)
+    assert (objective.enough_events, objective.unit) == (enough, unit)
+
+
 def test_counts_start_over_if_the_window_changes_and_not_if_the_objective_does() -> None:
     key = indicator_key(spec(CALENDAR))
     assert indicator_key(spec(CALENDAR, minEvents=1)) == key
     assert indicator_key(spec({"rolling": "1d"})) != key
+    assert indicator_key(spec(CALENDAR, budgeting=SLICES)) != key
