@@ -2,14 +2,13 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from sluice.api.base import (
     OBJECTIVE_RULE,
     Atomic,
-    Duration,
     Name,
     ObjectivePercent,
     Percent,
@@ -21,11 +20,9 @@ from sluice.api.base import (
     rule,
 )
 from sluice.api.budgeting import Budgeting
+from sluice.api.indicator import Indicator
 from sluice.api.metadata import Condition, ShortlyNamed
 from sluice.api.window import Window
-
-Selector = Annotated[str, Field(min_length=1, max_length=4096)]
-"""A PromQL vector selector; its syntax is checked by the controller."""
 
 
 class Level(StrEnum):
@@ -36,79 +33,6 @@ class Level(StrEnum):
     CRITICAL = "Critical"
     PAGE = "Page"
     UNKNOWN = "Unknown"
-
-
-class Counter(Spec):
-    """Events that a Prometheus counter counts."""
-
-    metric: Selector = Field(
-        description=(
-            "A PromQL vector selector of a counter, such as "
-            '`http_requests_total{job="checkout"}`. All series that it selects are added up.'
-        )
-    )
-
-
-GOOD_OR_BAD = rule("has(self.good) != has(self.bad)", "set exactly one of good and bad")
-
-
-class RatioIndicator(Spec):
-    """Good or bad events as a share of all events."""
-
-    model_config = ConfigDict(json_schema_extra=cel(GOOD_OR_BAD))
-    total: Counter = Field(description="All events that count.")
-    bad: Counter | None = Field(
-        default=None, description="The events that broke the promise; or set `good`."
-    )
-    good: Counter | None = Field(
-        default=None, description="The events that kept the promise; or set `bad`."
-    )
-
-    @model_validator(mode="after")
-    def _check_good_or_bad(self) -> Self:
-        require((GOOD_OR_BAD, (self.good is None) != (self.bad is None)))
-        return self
-
-
-class LatencyIndicator(Spec):
-    """The share of requests slower than a threshold, from a classic Prometheus histogram."""
-
-    metric: str = Field(
-        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
-        max_length=512,
-        description=(
-            "The histogram's base name, without `_bucket`: `http_request_duration_seconds`. "
-            "Buckets are read as seconds."
-        ),
-    )
-    selector: str = Field(
-        default="",
-        max_length=4096,
-        description='Label matchers without braces: `job="checkout",code!~"5.."`.',
-    )
-    threshold: Duration = Field(
-        description="A request slower than this is bad. It must be one of the bucket boundaries."
-    )
-
-
-ONE_INDICATOR = rule("has(self.ratio) != has(self.latency)", "set exactly one of ratio and latency")
-
-
-class Indicator(Spec):
-    """Where good and bad events are counted: exactly one kind."""
-
-    model_config = ConfigDict(json_schema_extra=cel(ONE_INDICATOR))
-    ratio: RatioIndicator | None = Field(
-        default=None, description="Good or bad events over all events, from two counters."
-    )
-    latency: LatencyIndicator | None = Field(
-        default=None, description="Requests slower than a threshold, from a classic histogram."
-    )
-
-    @model_validator(mode="after")
-    def _check_one_indicator(self) -> Self:
-        require((ONE_INDICATOR, (self.ratio is None) != (self.latency is None)))
-        return self
 
 
 class SourceReference(Spec):

@@ -19,7 +19,6 @@ from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus
-from sluice.indicators.promql import parse_selector
 from sluice.indicators.resolve import resolve, stated
 from sluice.policy.decision import Decision, decide
 from sluice.policy.memory import Memory
@@ -96,10 +95,10 @@ async def unreadable(
     """What keeps indicators from being read, said without reading them; without a URL, offline."""
     if url is None:
         return [
-            Finding(it.where, problem.message)
+            Finding(it.where, field.parsed.message)
             for it in objectives
-            for field, text in stated(it.object.spec.indicator).items()
-            if isinstance(problem := parse_selector(text, field), Failure)
+            for field in stated(it.object.spec.indicator)
+            if isinstance(field.parsed, Failure)
         ]
 
     async def look(slo: ServiceLevelObjective, source: Prometheus) -> Failure | None:

@@ -26,7 +26,8 @@ from sluice.indicators.grid import Grid
 from sluice.indicators.origin import Origin, find_origin
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import Counted, GridCounts, Reader
+from sluice.indicators.query_reader import Queried, QueryReader
+from sluice.indicators.reader import Counted, GridCounts, Reader, SliceReader
 from sluice.indicators.resolve import resolve
 
 SETTLE = 30.0
@@ -89,7 +90,7 @@ class Meter:
         self._window = window_of(spec.window)
         self._slicing = slicing_of(spec)
         self._ledger = Ledger(self._window.kept, slicing=self._slicing)
-        self._reader: Reader | None = None
+        self._reader: SliceReader | None = None
         self._oldest: int | None = None
         self._origin: Origin | None = None
         self._present: Mapping[Side, float] = {}
@@ -188,15 +189,15 @@ class Meter:
             UnknownReason.BACKFILLING, f"reading the window's history: {read:.0%} are read"
         )
 
-    async def _prepared(self, now: float) -> Reader | Failure:
+    async def _prepared(self, now: float) -> SliceReader | Failure:
         if self._reader is None:
-            counted = await resolve(self._indicator, self._source, now)
-            if isinstance(counted, Failure):
-                return counted
-            self._reader = Reader(self._source, counted)
+            found = await resolve(self._indicator, self._source, now)
+            if isinstance(found, Failure):
+                return found
+            self._reader = _reader(self._source, found)
         return self._reader
 
-    async def _close(self, reader: Reader, now: float) -> Failure | None:
+    async def _close(self, reader: SliceReader, now: float) -> Failure | None:
         """Close the slices that are due, and look at the two before them again."""
         due = int((now - self._settle) // SLICE) * SLICE
         closed = self._ledger.closed
@@ -216,7 +217,7 @@ class Meter:
             self._ledger.tick(_left(live, *self._ledger.events(before, closed)))
         return await self._look_again(reader, before)
 
-    async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
+    async def _begin(self, reader: SliceReader, now: float, due: int) -> Failure | None:
         anchor = self._window.anchor(now)
         self._ledger = Ledger(self._window.kept, anchor=anchor, slicing=self._slicing)
         self._oldest = self._origin = None
@@ -227,7 +228,7 @@ class Meter:
             self._oldest = start
         return problem
 
-    async def _backfill(self, reader: Reader, now: float) -> Failure | None:
+    async def _backfill(self, reader: SliceReader, now: float) -> Failure | None:
         """Read the history before what was read, newest first, a day at a time."""
         start = self._window.needs(now)
         while self._oldest is not None and self._oldest > start:
@@ -241,7 +242,7 @@ class Meter:
             self._oldest = first
         return None
 
-    async def _look_up_origin(self, reader: Reader, now: float) -> Failure | None:
+    async def _look_up_origin(self, reader: SliceReader, now: float) -> Failure | None:
         """Once there are data: what the time before them was."""
         if self._origin is not None:
             return None
@@ -252,13 +253,13 @@ class Meter:
         if first <= start + SLICE:
             self._origin = Origin(first, first)
             return None
-        found = await find_origin(self._source, reader.counted.total, start, first, now)
+        found = await find_origin(self._source, reader.trace(), start, first)
         if isinstance(found, Failure):
             return found
         self._origin = found
         return None
 
-    async def _tick(self, reader: Reader, now: float) -> Failure | None:
+    async def _tick(self, reader: SliceReader, now: float) -> Failure | None:
         """Read the counters as they are; what came since the last closed slice is read in full."""
         closed = self._ledger.closed
         assert closed is not None
@@ -275,18 +276,18 @@ class Meter:
         self._ledger.tick(_live(grid, counts, self._ledger.live))
         return None
 
-    async def _put(self, reader: Reader, grid: Grid) -> Failure | None:
+    async def _put(self, reader: SliceReader, grid: Grid) -> Failure | None:
         """Read slices and write them behind the newest."""
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
             return counts
         if grid.count >= _ENOUGH_TO_JUDGE and counts.restlessness > _RESTLESS:
-            return _not_a_counter(reader.counted, counts.restlessness)
+            return _not_a_counter(reader.names, counts.restlessness)
         self._write(grid, counts)
         self._present = counts.present
         return None
 
-    async def _look_again(self, reader: Reader, before: int) -> Failure | None:
+    async def _look_again(self, reader: SliceReader, before: int) -> Failure | None:
         """Read the two slices up to `before` again, if late samples have come in.
 
         Late samples move the counters' values at the boundaries, which are cheap to compare.
@@ -310,6 +311,10 @@ class Meter:
         self._boundaries.update(_boundaries(grid, counts.values))
         for time in sorted(self._boundaries)[: -_REREAD - 1]:
             del self._boundaries[time]
+
+
+def _reader(source: Prometheus, found: Counted | Queried) -> SliceReader:
+    return QueryReader(source, found) if isinstance(found, Queried) else Reader(source, found)
 
 
 def _slices(grid: Grid, counts: GridCounts) -> Slices:
@@ -346,8 +351,7 @@ def _left(live: Live, total: float, bad: float) -> Live:
     return Live(live.until, max(0.0, live.total - total), max(0.0, live.bad - bad), live.covered)
 
 
-def _not_a_counter(counted: Counted, restlessness: float) -> Failure:
-    names = " or ".join(str(selector) for selector in counted.selectors.values())
+def _not_a_counter(names: str, restlessness: float) -> Failure:
     return Failure(
         Reason.NOT_A_COUNTER,
         f"{names} goes down {restlessness:.1f} times in ten minutes; events can be counted only by "

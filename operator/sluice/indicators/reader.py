@@ -4,12 +4,14 @@ Two steps: one query for the sums of all plain series, whether there are two or 
 where it says that series came, went or were reset, their samples, to be counted one by one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from sluice.budget.ledger import Flags, Floats
+from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.exceptions import Exceptions
@@ -78,6 +80,41 @@ class _Moved:
 _Parts = Mapping[tuple[Side, Part], Floats]
 
 
+class SliceReader(Protocol):
+    """Reads the counts of one indicator."""
+
+    @property
+    def names(self) -> str:
+        """What is read, for messages."""
+
+    def trace(self) -> str:
+        """PromQL that gives something if there was something to read in the last day."""
+
+    async def read(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of all slices of `grid`."""
+
+    async def tick(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of a grid's only slice, which has not ended yet."""
+
+    async def values(self, grid: Grid) -> Mapping[Side, Floats] | Failure:
+        """What moves if counts do, at each slice's end, by side; NaN for nothing."""
+
+
+async def in_parts(
+    read: Callable[[Grid], Awaitable[GridCounts | Failure]], grid: Grid
+) -> GridCounts | Failure:
+    """What `read` gives for all slices of `grid`; in halves if the source finds it too much."""
+    counts = await read(grid)
+    if not isinstance(counts, Failure) or not counts.divisible or grid.count < _SMALLEST:
+        return counts
+    middle = grid.count // 2
+    first = await in_parts(read, grid.part(0, middle))
+    if isinstance(first, Failure):
+        return first
+    second = await in_parts(read, grid.part(middle, grid.count))
+    return second if isinstance(second, Failure) else _joined(first, second)
+
+
 class Reader:
     """Reads the counters of one indicator."""
 
@@ -86,21 +123,17 @@ class Reader:
         self._counted = counted
 
     @property
-    def counted(self) -> Counted:
-        """The counters that are read."""
-        return self._counted
+    def names(self) -> str:
+        """What is read, for messages."""
+        return " or ".join(str(selector) for selector in self._counted.selectors.values())
+
+    def trace(self) -> str:
+        """PromQL that gives something if there were counters in the last day."""
+        return f"count(last_over_time({self._counted.total}[{DAY}s]))"
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
-        counts = await self._read(grid)
-        if not isinstance(counts, Failure) or not counts.divisible or grid.count < _SMALLEST:
-            return counts
-        middle = grid.count // 2
-        first = await self.read(grid.part(0, middle))
-        if isinstance(first, Failure):
-            return first
-        second = await self.read(grid.part(middle, grid.count))
-        return second if isinstance(second, Failure) else _joined(first, second)
+        return await in_parts(self._read, grid)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice, at about a tenth of the price.

@@ -1,16 +1,20 @@
-"""From a declared indicator to the counters that are read, checked against the source."""
+"""From a declared indicator to what is read, checked against the source."""
 
 import math
 import re
+from dataclasses import dataclass
 
 from sluice.api.durations import parse_duration
+from sluice.api.indicator import Counter, Indicator, LatencyIndicator
 from sluice.api.reasons import Reason
-from sluice.api.slo import Indicator, LatencyIndicator
+from sluice.budget.ledger import SLICE
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
+from sluice.indicators.expressions import Expression, parse_expression
 from sluice.indicators.failure import Failure
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
+from sluice.indicators.query_reader import Queried
 from sluice.indicators.reader import Counted
 
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
@@ -20,76 +24,104 @@ _POSITION = re.compile(r"[0-9]+:[0-9]+: .+")
 """Line and column, and what is wrong there, in the words of Prometheus' parser."""
 
 
-async def resolve(indicator: Indicator, source: Prometheus, now: float) -> Counted | Failure:
-    """The counters that `indicator` means.
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What stands in a field of an indicator, and what it means or why it means nothing."""
+
+    where: str
+    promql: str
+    parsed: Selector | Expression | Failure
+
+
+async def resolve(
+    indicator: Indicator, source: Prometheus, now: float
+) -> Counted | Queried | Failure:
+    """The counters or the queries that `indicator` means.
 
     Returns:
-        The counters; or a failure: `InvalidQuery` for what is no selector, `NotACounter` for a
-        metric that says it is a gauge, `BucketNotFound` for a threshold that is no bucket boundary,
-        `NoData` for a histogram that had no series for a day, or one of the source's.
+        What is to be read; or a failure: `InvalidQuery` for what is no PromQL of the kind that is
+        needed, `NotACounter` for a metric that says it is a gauge, `BucketNotFound` for a threshold
+        that is no bucket boundary, `NoData` for a histogram that had no series for a day, or one
+        of the source's.
     """
-    selectors = await _selectors(indicator, source, now)
-    if isinstance(selectors, Failure):
-        return selectors
-    if indicator.latency is not None:
-        counted = await _latency(indicator.latency, selectors[0], source, now)
-    else:
-        total, other = selectors
-        assert indicator.ratio is not None
-        counted = Counted(total, other, Side.GOOD if indicator.ratio.bad is None else Side.BAD)
-    if isinstance(counted, Failure):
-        return counted
-    for selector in counted.selectors.values():
+    fields = stated(indicator)
+    problems = [
+        await _explained(it, it.parsed, source, now)
+        for it in fields
+        if isinstance(it.parsed, Failure)
+    ]
+    if problems:
+        return Failure(Reason.INVALID_QUERY, "; ".join(problems))
+    found = await _found(indicator, [it.parsed for it in fields], source, now)
+    if not isinstance(found, Counted):
+        return found
+    for selector in found.selectors.values():
         problem = await _check_type(selector.metric, source)
         if problem:
             return problem
-    return counted
+    return found
 
 
-def stated(indicator: Indicator) -> dict[str, str]:
-    """The selectors that `indicator` states, by field; that of all events is the first.
+async def _found(
+    indicator: Indicator,
+    parsed: list[Selector | Expression | Failure],
+    source: Prometheus,
+    now: float,
+) -> Counted | Queried | Failure:
+    if indicator.latency is not None:
+        total = parsed[0]
+        assert isinstance(total, Selector)
+        return await _latency(indicator.latency, total, source, now)
+    assert indicator.ratio is not None
+    side = Side.GOOD if indicator.ratio.bad is None else Side.BAD
+    match parsed:
+        case [Selector() as total, Selector() as other]:
+            return Counted(total, other, side)
+        case [Expression() as total, Expression() as other]:
+            return Queried(total, other, side)
+        case _:
+            raise AssertionError("the models let no other through")
 
-    A histogram's stands for the counter of all its events.
+
+def stated(indicator: Indicator) -> list[Stated]:
+    """What `indicator` states, parsed; that of all events is the first.
+
+    A histogram's selector stands for the counter of all its events.
     """
     where = "spec.indicator"
     if indicator.latency is not None:
         metric, matchers = indicator.latency.metric, indicator.latency.selector
-        return {f"{where}.latency.selector": f"{metric}_count{{{matchers}}}"}
+        return [_selector(f"{metric}_count{{{matchers}}}", f"{where}.latency.selector")]
     assert indicator.ratio is not None
-    sides = {Side.BAD: indicator.ratio.bad, Side.GOOD: indicator.ratio.good}
-    return {f"{where}.ratio.total.metric": indicator.ratio.total.metric} | {
-        f"{where}.ratio.{side}.metric": counter.metric
-        for side, counter in sides.items()
-        if counter is not None
+    sides = {
+        Side.TOTAL: indicator.ratio.total,
+        Side.BAD: indicator.ratio.bad,
+        Side.GOOD: indicator.ratio.good,
     }
+    return [_counter(it, f"{where}.ratio.{side}") for side, it in sides.items() if it is not None]
 
 
-async def _selectors(
-    indicator: Indicator, source: Prometheus, now: float
-) -> list[Selector] | Failure:
-    """What `stated` gives, parsed; one failure for all that is no selector."""
-    selectors, problems = [], []
-    for where, text in stated(indicator).items():
-        selector = parse_selector(text, where)
-        if isinstance(selector, Selector):
-            selectors.append(selector)
-        else:
-            problems.append(await _explained(selector, text, where, source, now))
-    return Failure(Reason.INVALID_QUERY, "; ".join(problems)) if problems else selectors
+def _counter(counter: Counter, where: str) -> Stated:
+    if counter.query is None:
+        return _selector(counter.metric or "", f"{where}.metric")
+    parsed = parse_expression(counter.query, f"{where}.query")
+    return Stated(f"{where}.query", Expression(counter.query, where).over(SLICE), parsed)
 
 
-async def _explained(
-    failure: Failure, text: str, where: str, source: Prometheus, now: float
-) -> str:
-    """What is wrong with `text`, with the position if it is no PromQL: Prometheus' parser knows it.
+def _selector(text: str, where: str) -> Stated:
+    return Stated(where, text, parse_selector(text, where))
+
+
+async def _explained(stated: Stated, failure: Failure, source: Prometheus, now: float) -> str:
+    """What is wrong, with the position if it is no PromQL: Prometheus' parser knows it.
 
     A query that is wrong costs nothing; one that is right is not sent.
     """
-    if promql.is_expression(text):
+    if promql.is_expression(stated.promql):
         return failure.message
-    said = await source.instant(text, now)
+    said = await source.instant(stated.promql, now)
     found = _POSITION.search(said.message) if isinstance(said, Failure) else None
-    return failure.message if found is None else f"{where}: {text!r}: {found[0]}"
+    return failure.message if found is None else f"{stated.where}: {stated.promql!r}: {found[0]}"
 
 
 async def _latency(
