@@ -1,5 +1,6 @@
 """`indicator` of a `ServiceLevelObjective`: where good and bad events are counted."""
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -97,7 +98,36 @@ class LatencyIndicator(Spec):
     )
 
 
-ONE_INDICATOR = rule("has(self.ratio) != has(self.latency)", "set exactly one of ratio and latency")
+class Operator(StrEnum):
+    """How a good value compares with the limit."""
+
+    LESS_THAN = "LessThan"
+    LESS_OR_EQUAL = "LessOrEqual"
+    GREATER_THAN = "GreaterThan"
+    GREATER_OR_EQUAL = "GreaterOrEqual"
+
+
+class ThresholdIndicator(Spec):
+    """A value that keeps to a limit, looked at every five minutes."""
+
+    query: PromQL = Field(
+        description=(
+            "PromQL that gives the value as one series, such as "
+            '`max(queue_depth{job="checkout"})`; `$window` stands for five minutes.'
+        )
+    )
+    operator: Operator = Field(description="How a good value compares with `value`.")
+    value: str = Field(
+        pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$",
+        max_length=26,
+        description='The limit, a decimal number as a string: "1000".',
+    )
+
+
+ONE_INDICATOR = rule(
+    "(has(self.ratio) ? 1 : 0) + (has(self.latency) ? 1 : 0) + (has(self.threshold) ? 1 : 0) == 1",
+    "set exactly one of ratio, latency and threshold",
+)
 
 
 class Indicator(Spec):
@@ -105,13 +135,18 @@ class Indicator(Spec):
 
     model_config = ConfigDict(json_schema_extra=cel(ONE_INDICATOR))
     ratio: RatioIndicator | None = Field(
-        default=None, description="Good or bad events over all events, from two counters."
+        default=None, description="Good or bad events over all events, from counters or queries."
     )
     latency: LatencyIndicator | None = Field(
         default=None, description="Requests slower than a threshold, from a classic histogram."
     )
+    threshold: ThresholdIndicator | None = Field(
+        default=None,
+        description="A value that keeps to a limit; only with `budgeting.timeslices`.",
+    )
 
     @model_validator(mode="after")
     def _check_one_indicator(self) -> Self:
-        require((ONE_INDICATOR, (self.ratio is None) != (self.latency is None)))
+        kinds = (self.ratio, self.latency, self.threshold)
+        require((ONE_INDICATOR, sum(kind is not None for kind in kinds) == 1))
         return self

@@ -50,10 +50,16 @@ AGREEMENT_RULE = rule(
 )
 
 
+THRESHOLD_RULE = rule(
+    "!has(self.indicator.threshold) || has(self.budgeting)",
+    "a threshold has no events to count: set budgeting.timeslices",
+)
+
+
 class ServiceLevelObjectiveSpec(Spec):
     """A promise about a service, and how to measure whether it is kept."""
 
-    model_config = ConfigDict(json_schema_extra=cel(AGREEMENT_RULE))
+    model_config = ConfigDict(json_schema_extra=cel(AGREEMENT_RULE, THRESHOLD_RULE))
     service: str = Field(
         default="",
         max_length=253,
@@ -94,9 +100,10 @@ class ServiceLevelObjectiveSpec(Spec):
     )
 
     @model_validator(mode="after")
-    def _check_agreement(self) -> Self:
+    def _check_fields_together(self) -> Self:
         below = self.agreement is None or Decimal(self.agreement) < Decimal(self.objective)
-        require((AGREEMENT_RULE, below))
+        counted = self.indicator.threshold is None or self.budgeting is not None
+        require((AGREEMENT_RULE, below), (THRESHOLD_RULE, counted))
         return self
 
 

@@ -26,7 +26,7 @@ from sluice.indicators.grid import Grid
 from sluice.indicators.origin import Origin, find_origin
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Side
-from sluice.indicators.query_reader import Queried, QueryReader
+from sluice.indicators.query_reader import Limited, Queried, QueryReader
 from sluice.indicators.reader import Counted, GridCounts, Reader, SliceReader
 from sluice.indicators.resolve import resolve
 
@@ -313,8 +313,8 @@ class Meter:
             del self._boundaries[time]
 
 
-def _reader(source: Prometheus, found: Counted | Queried) -> SliceReader:
-    return QueryReader(source, found) if isinstance(found, Queried) else Reader(source, found)
+def _reader(source: Prometheus, found: Counted | Queried | Limited) -> SliceReader:
+    return Reader(source, found) if isinstance(found, Counted) else QueryReader(source, found)
 
 
 def _slices(grid: Grid, counts: GridCounts) -> Slices:

@@ -4,13 +4,13 @@ Each slice is what the query gives at its end, with `$window` as the slice's len
 is lies with the query: `increase` extrapolates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from sluice.api.reasons import Reason
-from sluice.budget.ledger import SLICE, Floats
+from sluice.budget.ledger import SLICE, Flags, Floats
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
@@ -20,6 +20,12 @@ from sluice.indicators.grid import Grid
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Side
 from sluice.indicators.reader import GridCounts, in_parts
+
+Members = Mapping[tuple[Side, Answered], Floats]
+"""What the queries gave at each slice's end, by side and part; NaN for nothing."""
+
+_Counts = tuple[Floats, Floats, Flags]
+"""All and bad ones, and where there are data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +41,46 @@ class Queried:
         """Both by side."""
         return {Side.TOTAL: self.total, self.side: self.other}
 
+    def count(self, members: Members) -> _Counts:
+        """Events; where a query gives what is no count (NaN, infinite, negative), no data.
 
-_Members = Mapping[tuple[Side, Answered], Floats]
+        Without any series of the good or the bad events, there were none.
+        """
+        total, other = (members[side, Answered.VALUE] for side in self.expressions)
+        absent = ~(members[self.side, Answered.SERIES] > 0)
+        covered = (total >= 0) & (absent | (other >= 0))
+        total = np.where(covered, np.nan_to_num(total), 0.0)
+        other = np.minimum(np.where(covered, np.nan_to_num(other), 0.0), total)
+        return total, total - other if self.side is Side.GOOD else other, covered
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A value that must keep to a limit; `keeps` tells for each value whether it does."""
+
+    expression: Expression
+    keeps: Callable[[Floats], Flags]
+
+    @property
+    def expressions(self) -> dict[Side, Expression]:
+        """The only one, as that of all values."""
+        return {Side.TOTAL: self.expression}
+
+    def count(self, members: Members) -> _Counts:
+        """One value a slice, that at its end; where there is none or NaN, no data."""
+        value = members[Side.TOTAL, Answered.VALUE]
+        covered: Flags = np.isfinite(value)
+        return (
+            covered.astype(np.float64),
+            (covered & ~self.keeps(np.nan_to_num(value))).astype(np.float64),
+            covered,
+        )
 
 
 class QueryReader:
     """Reads the queries of one indicator; like a `Reader` of counters."""
 
-    def __init__(self, source: Prometheus, queried: Queried) -> None:
+    def __init__(self, source: Prometheus, queried: Queried | Limited) -> None:
         self._source = source
         self._queried = queried
 
@@ -52,8 +90,8 @@ class QueryReader:
         return " or ".join(it.text for it in self._queried.expressions.values())
 
     def trace(self) -> str:
-        """PromQL that gives something if there were events in the last day."""
-        return f"count(({self._queried.total.over(DAY)}\n))"
+        """PromQL that gives something if there was something to read in the last day."""
+        return f"count(({self._queried.expressions[Side.TOTAL].over(DAY)}\n))"
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
@@ -80,12 +118,12 @@ class QueryReader:
         members = await self._ask(grid)
         return members if isinstance(members, Failure) else self._counts(members, 1.0)
 
-    async def _ask(self, grid: Grid) -> _Members | Failure:
+    async def _ask(self, grid: Grid) -> Members | Failure:
         query = sides_query(self._queried.expressions, grid.width)
         start = grid.start + grid.width
         return self._members(await self._source.range(query, start, grid.end, grid.width), grid)
 
-    def _members(self, answer: list[Series] | Failure, grid: Grid) -> _Members | Failure:
+    def _members(self, answer: list[Series] | Failure, grid: Grid) -> Members | Failure:
         if isinstance(answer, Failure):
             return answer
         members = {
@@ -100,7 +138,7 @@ class QueryReader:
             row[[*placed]] = [*placed.values()]
         return self._ambiguous(members) or members
 
-    def _ambiguous(self, members: _Members) -> Failure | None:
+    def _ambiguous(self, members: Members) -> Failure | None:
         for side, expression in self._queried.expressions.items():
             most = float(np.nan_to_num(members[side, Answered.SERIES]).max(initial=0.0))
             if most > 1:
@@ -111,22 +149,11 @@ class QueryReader:
                 )
         return None
 
-    def _counts(self, members: _Members, share: float) -> GridCounts:
-        """Counts; where a query gives what is no count (NaN, infinite, negative) nothing is known.
-
-        Without any series of the good or the bad events, there were none.
-        """
-        total, other = (
-            members[Side.TOTAL, Answered.VALUE],
-            members[self._queried.side, Answered.VALUE],
-        )
-        absent = ~(members[self._queried.side, Answered.SERIES] > 0)
-        covered = (total >= 0) & (absent | (other >= 0))
-        total = np.where(covered, np.nan_to_num(total), 0.0) * share
-        other = np.minimum(np.where(covered, np.nan_to_num(other), 0.0) * share, total)
+    def _counts(self, members: Members, share: float) -> GridCounts:
+        total, bad, covered = self._queried.count(members)
         return GridCounts(
-            total=total,
-            bad=total - other if self._queried.side is Side.GOOD else other,
+            total=total * share,
+            bad=bad * share,
             covered=covered,
             present={},
             values=_values(members),
@@ -134,5 +161,5 @@ class QueryReader:
         )
 
 
-def _values(members: _Members) -> dict[Side, Floats]:
+def _values(members: Members) -> dict[Side, Floats]:
     return {side: row for (side, part), row in members.items() if part is Answered.VALUE}

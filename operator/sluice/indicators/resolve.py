@@ -2,24 +2,39 @@
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from sluice.api.durations import parse_duration
-from sluice.api.indicator import Counter, Indicator, LatencyIndicator
+from sluice.api.indicator import (
+    Counter,
+    Indicator,
+    LatencyIndicator,
+    Operator,
+    ThresholdIndicator,
+)
 from sluice.api.reasons import Reason
-from sluice.budget.ledger import SLICE
+from sluice.budget.ledger import SLICE, Flags, Floats
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
 from sluice.indicators.expressions import Expression, parse_expression
 from sluice.indicators.failure import Failure
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
-from sluice.indicators.query_reader import Queried
+from sluice.indicators.query_reader import Limited, Queried
 from sluice.indicators.reader import Counted
 
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
 _LOOK_BACK = 86_400
 _LOOKS = 96
+_COMPARISONS: Mapping[Operator, Callable[[Floats, float], Flags]] = {
+    Operator.LESS_THAN: np.less,
+    Operator.LESS_OR_EQUAL: np.less_equal,
+    Operator.GREATER_THAN: np.greater,
+    Operator.GREATER_OR_EQUAL: np.greater_equal,
+}
 _POSITION = re.compile(r"[0-9]+:[0-9]+: .+")
 """Line and column, and what is wrong there, in the words of Prometheus' parser."""
 
@@ -35,7 +50,7 @@ class Stated:
 
 async def resolve(
     indicator: Indicator, source: Prometheus, now: float
-) -> Counted | Queried | Failure:
+) -> Counted | Queried | Limited | Failure:
     """The counters or the queries that `indicator` means.
 
     Returns:
@@ -67,11 +82,15 @@ async def _found(
     parsed: list[Selector | Expression | Failure],
     source: Prometheus,
     now: float,
-) -> Counted | Queried | Failure:
+) -> Counted | Queried | Limited | Failure:
     if indicator.latency is not None:
         total = parsed[0]
         assert isinstance(total, Selector)
         return await _latency(indicator.latency, total, source, now)
+    if indicator.threshold is not None:
+        expression = parsed[0]
+        assert isinstance(expression, Expression)
+        return _limited(indicator.threshold, expression)
     assert indicator.ratio is not None
     side = Side.GOOD if indicator.ratio.bad is None else Side.BAD
     match parsed:
@@ -92,6 +111,8 @@ def stated(indicator: Indicator) -> list[Stated]:
     if indicator.latency is not None:
         metric, matchers = indicator.latency.metric, indicator.latency.selector
         return [_selector(f"{metric}_count{{{matchers}}}", f"{where}.latency.selector")]
+    if indicator.threshold is not None:
+        return [_query(indicator.threshold.query, f"{where}.threshold.query")]
     assert indicator.ratio is not None
     sides = {
         Side.TOTAL: indicator.ratio.total,
@@ -104,8 +125,16 @@ def stated(indicator: Indicator) -> list[Stated]:
 def _counter(counter: Counter, where: str) -> Stated:
     if counter.query is None:
         return _selector(counter.metric or "", f"{where}.metric")
-    parsed = parse_expression(counter.query, f"{where}.query")
-    return Stated(f"{where}.query", Expression(counter.query, where).over(SLICE), parsed)
+    return _query(counter.query, f"{where}.query")
+
+
+def _query(text: str, where: str) -> Stated:
+    return Stated(where, Expression(text, where).over(SLICE), parse_expression(text, where))
+
+
+def _limited(threshold: ThresholdIndicator, expression: Expression) -> Limited:
+    compare, limit = _COMPARISONS[threshold.operator], float(threshold.value)
+    return Limited(expression, lambda values: compare(values, limit))
 
 
 def _selector(text: str, where: str) -> Stated:

@@ -3,10 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.api.indicator import Indicator
 from sluice.api.reasons import Reason
 from sluice.indicators.expressions import Expression, parse_expression, sides_query
 from sluice.indicators.failure import Failure
 from sluice.indicators.promql import Side
+from sluice.indicators.resolve import stated
 
 WHERE = "spec.indicator.ratio.total.query"
 
@@ -57,3 +59,10 @@ def test_a_comment_at_the_end_of_a_query_takes_nothing_with_it() -> None:
     commented = Expression("sum(increase(x[$window])) # all of them", WHERE)
     query = sides_query({Side.TOTAL: commented, Side.BAD: commented}, 300)
     assert isinstance(promql_parser.parse(query), promql_parser.BinaryExpr)
+
+
+def test_what_is_wrong_with_a_thresholds_query_is_told_without_asking_a_source() -> None:
+    threshold = {"query": "max(x", "operator": "LessThan", "value": "1"}
+    (field,) = stated(Indicator.model_validate({"threshold": threshold}))
+    assert field.where == "spec.indicator.threshold.query"
+    assert isinstance(field.parsed, Failure)

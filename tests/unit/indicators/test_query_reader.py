@@ -7,14 +7,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from sluice.api.indicator import Indicator
 from sluice.api.reasons import Reason
 from sluice.indicators.expressions import Answered, Expression
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import PART, SIDE, Side
-from sluice.indicators.query_reader import Queried, QueryReader
+from sluice.indicators.query_reader import Limited, Queried, QueryReader
 from sluice.indicators.reader import GridCounts
+from sluice.indicators.resolve import resolve
 
 GRID = Grid(3000, 300, 3)
 TOTAL = Expression("sum(increase(x[$window]))", "spec.indicator.ratio.total.query")
@@ -129,3 +131,37 @@ async def test_a_moment_is_read_at_the_rate_of_five_minutes(
     assert isinstance(found, GridCounts)
     assert (found.total.tolist(), found.bad.tolist()) == ([total], [total])
     assert f"increase(x[{asked}])" in backend.queries[0]
+
+
+@pytest.mark.parametrize(
+    ("operator", "bad"),
+    [
+        ("LessThan", [0, 1, 1]),
+        ("LessOrEqual", [0, 0, 1]),
+        ("GreaterThan", [1, 1, 0]),
+        ("GreaterOrEqual", [1, 0, 0]),
+    ],
+)
+async def test_a_value_is_good_as_its_operator_says(
+    backend: Backend, source: Prometheus, operator: str, bad: list[float]
+) -> None:
+    declared = {"query": "max(depth)", "operator": operator, "value": "-0.5"}
+    limited = await resolve(Indicator.model_validate({"threshold": declared}), source, GRID.end)
+    assert isinstance(limited, Limited)
+    backend.say(Side.TOTAL, -0.75, -0.5, 3)
+    found = await QueryReader(source, limited).read(GRID)
+    assert isinstance(found, GridCounts)
+    assert found.bad.tolist() == bad
+    assert found.total.tolist() == [1, 1, 1]
+
+
+async def test_without_a_value_there_is_nothing_to_judge(
+    backend: Backend, source: Prometheus
+) -> None:
+    declared = {"query": "max(depth)", "operator": "GreaterThan", "value": "0"}
+    limited = await resolve(Indicator.model_validate({"threshold": declared}), source, GRID.end)
+    assert isinstance(limited, Limited)
+    backend.say(Side.TOTAL, None, "NaN", "+Inf")
+    found = await QueryReader(source, limited).read(GRID)
+    assert isinstance(found, GridCounts)
+    assert (found.covered.any(), found.total.sum(), found.bad.sum()) == (False, 0, 0)
