@@ -153,6 +153,39 @@ class BurnRate(Status):
     value: str = Field(description="The burn rate, two decimals.")
 
 
+class AlertState(StrEnum):
+    """What a burn-rate alert says."""
+
+    FIRING = "Firing"
+    INACTIVE = "Inactive"
+    UNKNOWN = "Unknown"
+    UNREACHABLE = "Unreachable"
+    NOT_APPLICABLE = "NotApplicable"
+
+
+class Severity(StrEnum):
+    """Who must act on an alert: somebody now, or somebody within days."""
+
+    PAGE = "Page"
+    TICKET = "Ticket"
+
+
+class Alert(Status):
+    """A burn-rate alert: it fires if the budget burns too fast over a long and a short time."""
+
+    severity: Severity = Field(description="Page: now; Ticket: within days.")
+    long: str = Field(description="The time over which it matters: `1h`.")
+    short: str = Field(description="The time that shows whether it still goes on: `5m`.")
+    factor: str = Field(description="The burn rate above which it fires, two decimals.")
+    state: AlertState = Field(
+        description=(
+            "Unknown: without data; Unreachable: not even a total outage burns so fast; "
+            "NotApplicable: so slow a rate is none to alert at in so short a window."
+        )
+    )
+    message: str = Field(default="", description="Why it can never fire, if so.")
+
+
 class Forecast(Atomic):
     """What becomes of the budget if things go on."""
 
@@ -190,6 +223,12 @@ class ServiceLevelObjectiveStatus(Status):
         default=[],
         max_length=16,
         description="How fast the budget is being spent.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    alerts: list[Alert] = Field(
+        default=[],
+        max_length=16,
+        description="Burn-rate alerts, the most urgent first.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     forecast: Forecast | None = Field(

@@ -13,6 +13,8 @@ from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import format_duration
 from sluice.api.reasons import Reason
 from sluice.api.slo import (
+    Alert,
+    AlertState,
     BurnRate,
     ErrorBudgetStatus,
     EventCounts,
@@ -20,9 +22,11 @@ from sluice.api.slo import (
     Level,
     ServiceLevelObjective,
     ServiceLevelObjectiveStatus,
+    Severity,
     TimeBudget,
     WindowStatus,
 )
+from sluice.budget import alerts
 from sluice.budget.budget import STALE_AFTER, Budget, UnknownBudget
 from sluice.budget.ledger import SLICE
 from sluice.indicators.declared import unit_of, window_name
@@ -84,7 +88,8 @@ def _outline(status: ServiceLevelObjectiveStatus) -> tuple[object, ...]:
     conditions = {(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions}
     problem = next((c.message for c in status.conditions if c.type == ConditionType.READY), "")
     no_numbers = status.error_budget is None
-    return status.observed_generation, status.level, no_numbers, conditions, problem
+    told = [alert.state for alert in status.alerts]
+    return status.observed_generation, status.level, no_numbers, conditions, problem, told
 
 
 def _slice(status: ServiceLevelObjectiveStatus) -> int | None:
@@ -231,7 +236,19 @@ def _numbers(
             BurnRate(window=_duration(rate.window), value=_two_decimals(rate.value))
             for rate in evaluation.burn_rates
         ],
+        alerts=[_alert(alert) for alert in evaluation.alerts],
         forecast=_forecast(evaluation),
+    )
+
+
+def _alert(alert: alerts.Alert) -> Alert:
+    return Alert(
+        severity=Severity(alert.tier.severity.value),
+        long=_duration(alert.tier.long),
+        short=_duration(alert.tier.short),
+        factor=_two_decimals(alert.factor),
+        state=AlertState(alert.state.value),
+        message=alert.message,
     )
 
 

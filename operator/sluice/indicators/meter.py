@@ -7,6 +7,7 @@ import numpy as np
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.alerts import Alert, alerts
 from sluice.budget.budget import (
     Budget,
     Measured,
@@ -63,6 +64,7 @@ class Evaluation:
     budget: Budget | UnknownBudget
     burn_rates: tuple[BurnRate, ...]
     forecast: Forecast | None
+    alerts: tuple[Alert, ...] = ()
 
 
 class Meter:
@@ -125,10 +127,12 @@ class Meter:
         """The budget at `now`, from what was read so far."""
         measured = self._measured(self._window.bounds(now))
         budget = self._backfilling(self._window.needs(now), now) or measure(objective, measured)
+        until = self._ledger.known_until(now)
         return Evaluation(
             measured=measured,
             budget=budget,
-            burn_rates=burn_rates(objective, self._ledger.between, self._ledger.known_until(now)),
+            burn_rates=burn_rates(objective, self._ledger.between, until),
+            alerts=alerts(objective, self._ledger.between, until),
             forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,
         )
 

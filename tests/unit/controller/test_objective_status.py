@@ -6,6 +6,7 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level, ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.budget import alerts
 from sluice.budget.budget import Measured, Objective, UnknownBudget, UnknownReason, measure
 from sluice.budget.burnrate import BurnRate
 from sluice.budget.forecast import Forecast
@@ -92,8 +93,37 @@ def test_a_known_budget_is_published_as_the_api_writes_it() -> None:
             "time": {"total": "43m12s", "remaining": "18m12s", "perDay": "1m26s"},
         },
         "burnRates": [{"window": "5m", "value": "0.40"}, {"window": "1h", "value": "0.91"}],
+        "alerts": [],
         "forecast": {"exhaustedAt": "2026-08-21T10:00:00Z"},
     }
+
+
+def test_alerts_are_published_and_one_that_begins_to_fire_is_worth_a_write() -> None:
+    page = alerts.Alert(alerts.TIERS[0], 14.4, alerts.AlertState.INACTIVE)
+    ticket = alerts.Alert(alerts.TIERS[3], 0.23, alerts.AlertState.NOT_APPLICABLE, "why")
+    quiet = status_of(objective(), replace(evaluation(), alerts=(page, ticket)), NOW)
+    assert [alert.to_json() for alert in quiet.alerts] == [
+        {
+            "severity": "Page",
+            "long": "1h",
+            "short": "5m",
+            "factor": "14.40",
+            "state": "Inactive",
+            "message": "",
+        },
+        {
+            "severity": "Ticket",
+            "long": "3d",
+            "short": "6h",
+            "factor": "0.23",
+            "state": "NotApplicable",
+            "message": "why",
+        },
+    ]
+    firing = replace(page, state=alerts.AlertState.FIRING)
+    loud = status_of(objective(), replace(evaluation(), alerts=(firing, ticket)), NOW)
+    assert noticeable(quiet, loud)
+    assert not noticeable(quiet, quiet)
 
 
 @pytest.mark.parametrize(
