@@ -47,7 +47,7 @@ def _declare(session: Session) -> None:
     run("kubectl apply --server-side -R -f examples/shop")
     run("kubectl config set-context --current --namespace=shop")
     run("kubectl create deployment worker --image=busybox:1.36")
-    session.until("30 days are measured", lambda: session.stage() != "", timeout=60)
+    session.until("30 days are measured", lambda: session.stage() != "", timeout=90)
 
 
 def _healthy(session: Session) -> None:

@@ -329,6 +329,10 @@ class UndoRecord(Status):
     previous: str = Field(description="Its value before, as JSON; `null` for none.")
     value: str = Field(description="The value that Sluice wrote, as JSON.")
     time: Time = Field(description="When.")
+    confirmed: bool = Field(
+        default=False,
+        description="Whether the change was seen on the workload; only then can it be taken back.",
+    )
     reverts: int = Field(default=0, description="How often somebody else took the change back.")
 
 

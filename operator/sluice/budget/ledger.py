@@ -26,6 +26,8 @@ SLICE = 300
 SLICES_PER_HOUR = HOUR // SLICE
 # The longest burn rate looks back on three days; two hours more for windows that are not aligned.
 _FINE_HOURS = 74
+# Beyond it a counter, a float64, cannot count single events: what moves so far counts none.
+_MOST = 2.0**53
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -138,11 +140,13 @@ class Ledger:
         """Write slices, over what was there before.
 
         Slices beyond the newest extend the ledger; numbers left out in between are gaps. Slices
-        older than three days must make whole hours, since only their hours are kept.
+        older than three days must make whole hours, since only their hours are kept. A slice whose
+        counts are no numbers of events (not finite, or above 2^53) is a gap.
 
         Raises:
             ValueError: they do not.
         """
+        slices = _countable(slices)
         slices = replace(slices, first=slices.first - self.anchor // SLICE)
         if self._end is None or slices.end > self._end:
             self._extend(slices.end)
@@ -151,7 +155,9 @@ class Ledger:
         return self
 
     def tick(self, live: Live) -> None:
-        """Replace the counts after the last closed slice."""
+        """Replace the counts after the last closed slice; a gap where `put` would see one."""
+        if not abs(live.total) <= _MOST or not abs(live.bad) <= _MOST:
+            live = Live(live.until, 0.0, 0.0, covered=False)
         self._live = live
 
     def between(self, start: float, end: float) -> Counts:
@@ -332,3 +338,16 @@ def _shares(first: int, last: int, width: int, start: float, end: float) -> Floa
     edges = np.arange(first, last) * float(width)
     shares: Floats = (np.minimum(edges + width, end) - np.maximum(edges, start)) / width
     return shares
+
+
+def _countable(slices: Slices) -> Slices:
+    """The slices with a gap in place of each whose counts are no numbers of events."""
+    sound = (np.abs(slices.total) <= _MOST) & (np.abs(slices.bad) <= _MOST)
+    if sound.all():
+        return slices
+    return Slices(
+        slices.first,
+        np.where(sound, slices.total, 0.0),
+        np.where(sound, slices.bad, 0.0),
+        slices.covered & sound,
+    )

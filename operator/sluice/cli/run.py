@@ -21,8 +21,11 @@ def run(**given: Any) -> None:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         for problem in error.errors(include_url=False):
-            flag = "--" + str(problem["loc"][0]).replace("_", "-")
-            typer.echo(f"sluice run: {flag} {problem['input']!r}: {problem['msg']}", err=True)
+            name = str(problem["loc"][0])
+            flag = "--" + name.replace("_", "-")
+            # Of a URL that cannot be read it is not known where in it a password stands.
+            value = "" if name.endswith("_url") else f" {problem['input']!r}"
+            typer.echo(f"sluice run: {flag}{value}: {problem['msg']}", err=True)
         raise typer.Exit(1) from error
     try:
         asyncio.run(run_controller(settings))

@@ -132,16 +132,17 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
         **_retained(part),
     }
     passes = [
+        "variables.expired",
         f"request.userInfo.username in {cel.strings(freeze.exempt_users)}",
         "variables.overridden",
-        "variables.restarted",
-        "variables.rolledBack",
+        # Who may not change the template may not take the object out of the policy to change it.
+        f"!variables.leaves && ({cel.some(['variables.restarted', 'variables.rolledBack'])})",
     ]
     return {
         "variables": [{"name": name, "expression": text} for name, text in variables.items()],
         "validations": [
             {
-                "expression": f"variables.expired || (!variables.leaves && ({cel.some(passes)}))",
+                "expression": cel.some(passes),
                 "messageExpression": _message(freeze),
                 # The default, Invalid (422), makes Flux and `kubectl --force` recreate the object.
                 "reason": "Forbidden",

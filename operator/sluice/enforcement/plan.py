@@ -18,7 +18,7 @@ from typing import Any
 
 from sluice.api.policy import UndoRecord
 from sluice.enforcement import mirror
-from sluice.enforcement.mirror import Owned
+from sluice.enforcement.mirror import Mirror, Owned
 from sluice.enforcement.names import UNDO
 from sluice.enforcement.target import (
     NONE,
@@ -33,8 +33,8 @@ CONTESTED_AFTER = 2
 """Reverts by somebody else after which a field is left alone until the policy wants it no more."""
 
 GRACE = timedelta(seconds=30)
-"""How long after a write a differing value may be a cache that lags behind, or a crash before it
-was sent. It is written again, and not counted as a revert."""
+"""How long after a write a differing value may be a cache that lags behind. It is written again,
+and not counted as a revert."""
 
 _MIRROR = annotation(UNDO)
 
@@ -159,8 +159,7 @@ def _stale(target: Target, before: Sequence[Owned]) -> frozenset[str]:
     `spec.paused` is among them only on a copy of the object (another uid): a rollback brings back
     annotations, not a pause, so on the object itself whoever paused it meant to.
     """
-    text = json.loads(target.value(_MIRROR))
-    seen = mirror.read({UNDO: text} if text else {}, UNDO)
+    seen = _mirror(target)
     if seen is None:
         return frozenset()
     known = {(one.policy, one.record.field, one.record.value) for one in before}
@@ -171,6 +170,11 @@ def _stale(target: Target, before: Sequence[Owned]) -> frozenset[str]:
         and (one.policy, one.field, one.value) not in known
         and (one.field != PAUSED or seen.uid != target.uid)
     )
+
+
+def _mirror(target: Target) -> Mirror | None:
+    text = json.loads(target.value(_MIRROR))
+    return mirror.read({UNDO: text} if text else {}, UNDO)
 
 
 def _rule(
@@ -198,24 +202,40 @@ def _first(target: Target, wanted: _Wanted, now: datetime, *, free: bool) -> _Ru
 def _again(
     target: Target, wanted: _Wanted, record: UndoRecord, now: datetime, *, free: bool
 ) -> _Ruling:
-    """A field that was written before: kept up, or found to be taken back."""
-    live = target.value(wanted.field)
-    fresh = record.model_copy(update={"value": wanted.value, "time": now})
+    """A field that was to be written before: kept up, written again, or found to be taken back."""
     if record.reverts >= CONTESTED_AFTER:
         return _contested(wanted, record)
-    owner = target.others.get(wanted.field)
+    live, owner = target.value(wanted.field), target.others.get(wanted.field)
+    record = _confirmed(target, record)
+    fresh = record
+    if record.value != wanted.value:
+        fresh = record.model_copy(update={"value": wanted.value, "time": now, "confirmed": False})
     if free or live == wanted.value or (live == record.value and owner is None):
-        return _Ruling(record if record.value == wanted.value else fresh, write=True)
-    if now - record.time > GRACE:
-        fresh = fresh.model_copy(update={"reverts": record.reverts + 1})
+        return _Ruling(fresh, write=True)
+    if record.confirmed and now - record.time > GRACE:
+        counted = {"time": now, "confirmed": False, "reverts": record.reverts + 1}
+        fresh = fresh.model_copy(update=counted)
         if fresh.reverts >= CONTESTED_AFTER:
             return _contested(wanted, fresh)
-    else:
-        fresh = fresh.model_copy(update={"time": record.time})
     if owner is not None:
-        why = f"{owner} set it to {live} since"
-        return _Ruling(fresh, problem=_problem(wanted, why, contested=True))
+        taken = record.confirmed or record.reverts > 0
+        why = f"{owner} set it to {live}{' since' if taken else ''}"
+        return _Ruling(fresh, problem=_problem(wanted, why, contested=taken))
     return _Ruling(fresh, write=True)
+
+
+def _confirmed(target: Target, record: UndoRecord) -> UndoRecord:
+    """The record, marked if the workload shows that the write it announces has been made.
+
+    The API server may have refused it or never been asked: then nobody has taken anything back.
+    Either the field is there as ours, or the mirror, which is written with it, speaks of it.
+    """
+    if record.confirmed:
+        return record
+    there = record.field in target.ours and target.value(record.field) == record.value
+    seen = _mirror(target)
+    told = seen is not None and seen.uid == target.uid and mirror.tells_of(seen, record)
+    return record.model_copy(update={"confirmed": True}) if there or told else record
 
 
 def _contested(wanted: _Wanted, record: UndoRecord) -> _Ruling:

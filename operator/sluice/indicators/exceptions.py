@@ -5,7 +5,7 @@ here. Counters that begin are looked into: whether all they show was counted in 
 on what is known of their targets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,11 +23,12 @@ from sluice.indicators.movement import (
     counts_from_zero,
     movement,
 )
-from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Fact, Matcher, Selector
+from sluice.indicators.source import Source
 
-# A label with more values is not narrowed on: the query would be longer than what it saves.
-_MOST_VALUES = 100
+# Samples are fetched of so many series and slices at once: 2.5 MB at a scrape interval of 15 s.
+_SERIES = 200
+_SLICES = 12
 _FACTS = {str(fact): fact for fact in Fact}
 
 
@@ -66,7 +67,7 @@ class Exceptions:
         total: the counters of all events, of the same targets.
     """
 
-    def __init__(self, source: Prometheus, selector: Selector, total: Selector) -> None:
+    def __init__(self, source: Source, selector: Selector, total: Selector) -> None:
         self._source = source
         self._selector = selector
         self._total = total
@@ -90,17 +91,35 @@ class Exceptions:
         return Exact(tally.moved, tally.known)
 
     async def _count(self, exceptions: list[Series], grid: Grid, tally: _Tally) -> Failure | None:
+        for first in range(0, grid.count, _SLICES):
+            part = range(first, min(first + _SLICES, grid.count))
+            for batch in _batches(_exceptional(exceptions, grid, part)):
+                problem = await self._count_batch(batch, grid, part, tally)
+                if problem:
+                    return problem
+        return await self._add_beginnings(grid, tally) if tally.births else None
+
+    async def _count_batch(
+        self, exceptions: list[Series], grid: Grid, part: range, tally: _Tally
+    ) -> Failure | None:
+        """Count in a part of the slices; in halves if the source finds that too much at once."""
         selector = self._selector.narrowed(*_narrowing(exceptions))
-        seconds = grid.end - grid.start + int(MEMORY)
-        found = await self._source.samples(str(selector), seconds, grid.end)
+        here = grid.part(part.start, part.stop)
+        seconds = here.end - here.start + int(MEMORY)
+        found = await self._source.samples(str(selector), seconds, here.end)
         if isinstance(found, Failure):
-            return found
+            halves = _halves(exceptions, grid, part) if found.divisible else ()
+            for half, slices in halves:
+                problem = await self._count_batch(half, grid, slices, tally)
+                if problem:
+                    return problem
+            return None if halves else found
         samples = {_identity(series.labels): series for series in found}
         for exception in exceptions:
             series = samples.get(_identity(exception.labels))
             if series is not None:
-                _add(tally, series, grid, grid.within(exception.times, exception.values))
-        return await self._add_beginnings(grid, tally) if tally.births else None
+                _add(tally, series, grid, _within(exception, grid, part))
+        return None
 
     async def _add_beginnings(self, grid: Grid, tally: _Tally) -> Failure | None:
         jobs = {birth.labels.get("job", "") for birth in tally.births}
@@ -116,6 +135,38 @@ class Exceptions:
             if counts_from_zero(birth.labels, around, start, start + grid.width):
                 tally.moved[birth.index] += birth.first
         return None
+
+
+def _within(exception: Series, grid: Grid, part: range) -> list[int]:
+    """The slices of `part` in which a series is an exception."""
+    return [index for index in grid.within(exception.times, exception.values) if index in part]
+
+
+def _exceptional(exceptions: list[Series], grid: Grid, part: range) -> list[Series]:
+    return [series for series in exceptions if _within(series, grid, part)]
+
+
+def _batches(series: list[Series]) -> Iterator[list[Series]]:
+    """Series in batches that few matchers select: those of one target are next to each other."""
+    values = _values(series)
+    labels = sorted(values, key=lambda label: len(values[label]), reverse=True)
+    near = sorted(series, key=lambda one: [one.labels.get(label, "") for label in labels])
+    for first in range(0, len(near), _SERIES):
+        yield near[first : first + _SERIES]
+
+
+def _halves(exceptions: list[Series], grid: Grid, part: range) -> list[tuple[list[Series], range]]:
+    """The halves of a batch: of its series, or of its slices if it is one series; none of one."""
+    if len(exceptions) > 1:
+        middle = len(exceptions) // 2
+        return [(exceptions[:middle], part), (exceptions[middle:], part)]
+    if len(part) == 1:
+        return []
+    middle = len(part) // 2
+    halves = [
+        (_exceptional(exceptions, grid, half), half) for half in (part[:middle], part[middle:])
+    ]
+    return [(series, half) for series, half in halves if series]
 
 
 def _add(tally: _Tally, series: Series, grid: Grid, indexes: Iterable[int]) -> None:
@@ -146,13 +197,13 @@ def _facts(found: list[Series], grid: Grid) -> dict[int, list[Known]]:
 
 def _narrowing(series: list[Series]) -> list[Matcher]:
     """Matchers that select these series, and as few others as that can be had for."""
-    values: dict[str, set[str]] = {}
+    return [promql.one_of(label, known) for label, known in _values(series).items()]
+
+
+def _values(series: list[Series]) -> dict[str, set[str]]:
+    """The values that each of the series' labels has, in the labels' order."""
     labels = {label for one in series for label in _own(one.labels)}
-    for label in sorted(labels):
-        values[label] = {one.labels.get(label, "") for one in series}
-    return [
-        promql.one_of(label, known) for label, known in values.items() if len(known) <= _MOST_VALUES
-    ]
+    return {label: {one.labels.get(label, "") for one in series} for label in sorted(labels)}
 
 
 def _own(labels: Labels) -> dict[str, str]:

@@ -25,11 +25,12 @@ from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.origin import Origin, find_origin
-from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
 from sluice.indicators.query_reader import Limited, Queried, QueryReader
 from sluice.indicators.reader import Counted, GridCounts, Reader, SliceReader
 from sluice.indicators.resolve import resolve
+from sluice.indicators.source import Source
 
 SETTLE = 30.0
 """Seconds after a slice's end at which its samples are taken to be in Prometheus."""
@@ -80,13 +81,13 @@ class Meter:
     def __init__(
         self,
         spec: ServiceLevelObjectiveSpec,
-        source: Prometheus,
+        source: Source,
         *,
         settle: float = SETTLE,
         progress: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._indicator = spec.indicator
-        self._source = source
+        self._source = Patient(source)
         self._settle = settle
         self._progress = progress
         self._window = window_of(spec.window)
@@ -99,11 +100,14 @@ class Meter:
         self._boundaries: dict[int, _Values] = {}
 
     async def advance(self, now: float) -> Reading | Failure:
-        """Read what has happened up to `now`, which never goes back.
+        """Read what has happened up to `now`.
 
         The first time that is the whole window, newest first; then the slices that are due, and
-        the counters as they are. After a failure the next call goes on where this one stopped.
+        the counters as they are. After a failure the next call goes on where this one stopped. If
+        `now` has gone back by more than a slice, it begins anew.
+        A source that does not answer costs a call two timeouts at most.
         """
+        self._source.renew()
         reader = await self._prepared(now)
         if isinstance(reader, Failure):
             return reader
@@ -205,7 +209,9 @@ class Meter:
         """Close the slices that are due, and look at the two before them again."""
         due = int((now - self._settle) // SLICE) * SLICE
         closed = self._ledger.closed
-        moved = self._ledger.anchor != self._window.anchor(now)
+        # A clock that was ahead for a while has closed slices that are still to come.
+        ahead = closed is not None and closed > now + SLICE
+        moved = ahead or self._ledger.anchor != self._window.anchor(now)
         if closed is None or moved or due - closed > self._window.kept:
             return await self._begin(reader, now, due)
         if due <= closed:
@@ -225,6 +231,7 @@ class Meter:
         anchor = self._window.anchor(now)
         self._ledger = Ledger(self._window.kept, anchor=anchor, slicing=self._slicing)
         self._oldest = self._origin = None
+        self._boundaries.clear()
         day_ago = (due - DAY - anchor) // HOUR * HOUR + anchor
         start = max(self._window.needs(now), day_ago)
         problem = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
@@ -317,7 +324,7 @@ class Meter:
             del self._boundaries[time]
 
 
-def _reader(source: Prometheus, found: Counted | Queried | Limited) -> SliceReader:
+def _reader(source: Source, found: Counted | Queried | Limited) -> SliceReader:
     return Reader(source, found) if isinstance(found, Counted) else QueryReader(source, found)
 
 

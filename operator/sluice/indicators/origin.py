@@ -7,7 +7,7 @@ not exist had no events, while of a time before Prometheus' first data nothing i
 from dataclasses import dataclass
 
 from sluice.indicators.failure import Failure
-from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.source import Source
 
 _LOOKS = 100
 _FINEST = 300.0
@@ -26,7 +26,7 @@ class Origin:
 
 
 async def find_origin(
-    source: Prometheus, trace: str, start: float, first_sample: int
+    source: Source, trace: str, start: float, first_sample: int
 ) -> Origin | Failure:
     """Why there is nothing between `start` and `first_sample`.
 

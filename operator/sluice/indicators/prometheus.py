@@ -4,6 +4,8 @@ Queries are sent by POST, so that their length is no matter.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -13,6 +15,10 @@ from sluice.indicators.answers import Answer, Raw, read_data, read_metric_type, 
 from sluice.indicators.failure import Failure
 
 _CHUNK = 1 << 16
+_T = TypeVar("_T")
+# A MiB of JSON takes 0.3 s and 15 MiB to read: what is longer must not keep the event loop, nor
+# fill the memory with several at once.
+_LARGE = 1 << 18
 
 
 class Prometheus:
@@ -36,14 +42,16 @@ class Prometheus:
         session: aiohttp.ClientSession,
         *,
         timeout: float = 30.0,
-        max_bytes: int = 64 << 20,
+        max_bytes: int = 8 << 20,
     ) -> None:
         self.name = name
         self._url = _base(name, url)
         self._session = session
         self._timeout = timeout
         self._max_bytes = max_bytes
-        self._where = f"source {name!r} ({self._url.with_user(None)})"
+        self._large = asyncio.Semaphore(1)
+        shown = self._url.with_user(None).with_query(None).with_fragment(None)
+        self._where = f"source {name!r} ({shown})"
 
     async def instant(self, query: str, at: float) -> Answer:
         """The vector that `query` gives at `at`."""
@@ -62,13 +70,24 @@ class Prometheus:
     async def metric_type(self, metric: str) -> str | Failure | None:
         """The type that targets state for `metric`, such as `counter`; None if none is known."""
         raw = await self._call("GET", "metadata", {"metric": metric})
-        data = raw if isinstance(raw, Failure) else read_data(raw, self._where)
-        return read_metric_type(data, metric, self._where)
+        return await self._parsed(raw, lambda data: read_metric_type(data, metric, self._where))
 
     async def _query(self, path: str, kind: str, **parameters: str) -> Answer:
         raw = await self._call("POST", path, parameters)
-        data = raw if isinstance(raw, Failure) else read_data(raw, self._where)
-        return read_series(data, kind, self._where)
+        return await self._parsed(raw, lambda data: read_series(data, kind, self._where))
+
+    async def _parsed(self, raw: Raw | Failure, read: Callable[[Any], _T]) -> _T | Failure:
+        """What `read` makes of an answer's data; of large answers one at a time, in a thread."""
+        if isinstance(raw, Failure):
+            return raw
+
+        def parse() -> _T:
+            return read(read_data(raw, self._where))
+
+        if len(raw.body) <= _LARGE:
+            return parse()
+        async with self._large:
+            return await asyncio.to_thread(parse)
 
     async def _call(self, method: str, path: str, parameters: dict[str, str]) -> Raw | Failure:
         post = method == "POST"
@@ -84,7 +103,7 @@ class Prometheus:
                 ) as response,
             ):
                 return await self._read(response)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             return self._failure(error)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Raw | Failure:
@@ -100,7 +119,7 @@ class Prometheus:
                 )
         return Raw(response.status, response.content_type, bytes(body))
 
-    def _failure(self, error: aiohttp.ClientError | OSError) -> Failure:
+    def _failure(self, error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
         """What the failing of a request means for the reader."""
         if isinstance(error, TimeoutError):
             return Failure(
@@ -111,6 +130,8 @@ class Prometheus:
         match error:
             case aiohttp.ClientConnectorDNSError():
                 problem = f"its host name is not known ({error.os_error.strerror})"
+            case UnicodeError():
+                problem = f"its host name is not one of DNS ({error})"
             case aiohttp.ClientConnectorCertificateError():
                 problem = f"its certificate is not trusted ({error.certificate_error})"
             case aiohttp.ClientConnectorError():
@@ -127,8 +148,9 @@ def _base(name: str, url: str) -> URL:
     problem = f"source {name!r}: its URL must be like http://prometheus.monitoring:9090"
     try:
         base = URL(url)
-    except ValueError as error:
-        raise ValueError(problem) from error
+    except ValueError:
+        # Its message shows parts of the URL, and a traceback would show it.
+        raise ValueError(problem) from None
     if base.scheme not in {"http", "https"} or not base.host:
         raise ValueError(problem)
     return base

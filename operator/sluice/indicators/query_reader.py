@@ -17,9 +17,9 @@ from sluice.indicators.answers import Series
 from sluice.indicators.expressions import Answered, Expression, sides_query
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
-from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import GridCounts, in_parts
+from sluice.indicators.reader import GridCounts, InParts
+from sluice.indicators.source import Source
 
 Members = Mapping[tuple[Side, Answered], Floats]
 """What the queries gave at each slice's end, by side and part; NaN for nothing."""
@@ -80,9 +80,10 @@ class Limited:
 class QueryReader:
     """Reads the queries of one indicator; like a `Reader` of counters."""
 
-    def __init__(self, source: Prometheus, queried: Queried | Limited) -> None:
+    def __init__(self, source: Source, queried: Queried | Limited) -> None:
         self._source = source
         self._queried = queried
+        self._parts = InParts(self._read)
 
     @property
     def names(self) -> str:
@@ -95,7 +96,7 @@ class QueryReader:
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
-        return await in_parts(self._read, grid)
+        return await self._parts(grid)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice; of a short one at the rate of five minutes.

@@ -4,12 +4,14 @@ Two steps: one query for the sums of all plain series, whether there are two or 
 where it says that series came, went or were reset, their samples, to be counted one by one.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from sluice.api.reasons import Reason
 from sluice.budget.ledger import Flags, Floats
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
@@ -17,8 +19,8 @@ from sluice.indicators.answers import Answer, Series
 from sluice.indicators.exceptions import Exceptions
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
-from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Part, Selector, Side
+from sluice.indicators.source import Source
 
 # Exceptions are asked for in runs of slices, so that many of them do not make many queries.
 _LONGEST_RUN = 72
@@ -100,27 +102,52 @@ class SliceReader(Protocol):
         """What moves if counts do, at each slice's end, by side; NaN for nothing."""
 
 
-async def in_parts(
-    read: Callable[[Grid], Awaitable[GridCounts | Failure]], grid: Grid
-) -> GridCounts | Failure:
-    """What `read` gives for all slices of `grid`; in halves if the source finds it too much."""
-    counts = await read(grid)
-    if not isinstance(counts, Failure) or not counts.divisible or grid.count < _SMALLEST:
+class InParts:
+    """Reads in halves what the source finds too much at once.
+
+    As that may have cost a timeout, it is remembered: also if the call fails because of it.
+
+    Args:
+        read: reads the counts of all slices of a grid at once.
+    """
+
+    def __init__(self, read: Callable[[Grid], Awaitable[GridCounts | Failure]]) -> None:
+        self._read = read
+        self._most = math.inf
+
+    async def __call__(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of all slices of `grid`."""
+        most = self._most
+        counts = await self._in_parts(grid)
+        if grid.count > most and not isinstance(counts, Failure):
+            # A source that was overloaded recovers; one that is small is tried again seldom.
+            self._most *= 1.125
         return counts
-    middle = grid.count // 2
-    first = await in_parts(read, grid.part(0, middle))
-    if isinstance(first, Failure):
-        return first
-    second = await in_parts(read, grid.part(middle, grid.count))
-    return second if isinstance(second, Failure) else _joined(first, second)
+
+    async def _in_parts(self, grid: Grid) -> GridCounts | Failure:
+        if grid.count <= self._most:
+            counts = await self._read(grid)
+            if not isinstance(counts, Failure) or grid.count < _SMALLEST:
+                return counts
+            if counts.divisible or counts.reason is Reason.SOURCE_TIMEOUT:
+                self._most = grid.count / 2
+            if not counts.divisible:
+                return counts
+        middle = grid.count // 2
+        first = await self._in_parts(grid.part(0, middle))
+        if isinstance(first, Failure):
+            return first
+        second = await self._in_parts(grid.part(middle, grid.count))
+        return second if isinstance(second, Failure) else _joined(first, second)
 
 
 class Reader:
     """Reads the counters of one indicator."""
 
-    def __init__(self, source: Prometheus, counted: Counted) -> None:
+    def __init__(self, source: Source, counted: Counted) -> None:
         self._source = source
         self._counted = counted
+        self._parts = InParts(self._read)
 
     @property
     def names(self) -> str:
@@ -133,7 +160,7 @@ class Reader:
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
-        return await in_parts(self._read, grid)
+        return await self._parts(grid)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice, at about a tenth of the price.

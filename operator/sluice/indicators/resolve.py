@@ -21,10 +21,10 @@ from sluice.indicators import promql
 from sluice.indicators.answers import Series
 from sluice.indicators.expressions import Expression, parse_expression
 from sluice.indicators.failure import Failure
-from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
 from sluice.indicators.query_reader import Limited, Queried
 from sluice.indicators.reader import Counted
+from sluice.indicators.source import Source
 
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
 _LOOK_BACK = 86_400
@@ -49,7 +49,7 @@ class Stated:
 
 
 async def resolve(
-    indicator: Indicator, source: Prometheus, now: float
+    indicator: Indicator, source: Source, now: float
 ) -> Counted | Queried | Limited | Failure:
     """The counters or the queries that `indicator` means.
 
@@ -80,7 +80,7 @@ async def resolve(
 async def _found(
     indicator: Indicator,
     parsed: list[Selector | Expression | Failure],
-    source: Prometheus,
+    source: Source,
     now: float,
 ) -> Counted | Queried | Limited | Failure:
     if indicator.latency is not None:
@@ -141,7 +141,7 @@ def _selector(text: str, where: str) -> Stated:
     return Stated(where, text, parse_selector(text, where))
 
 
-async def _explained(stated: Stated, failure: Failure, source: Prometheus, now: float) -> str:
+async def _explained(stated: Stated, failure: Failure, source: Source, now: float) -> str:
     """What is wrong, with the position if it is no PromQL: Prometheus' parser knows it.
 
     A query that is wrong costs nothing; one that is right is not sent.
@@ -154,7 +154,7 @@ async def _explained(stated: Stated, failure: Failure, source: Prometheus, now: 
 
 
 async def _latency(
-    latency: LatencyIndicator, total: Selector, source: Prometheus, now: float
+    latency: LatencyIndicator, total: Selector, source: Source, now: float
 ) -> Counted | Failure:
     buckets = Selector(f"{latency.metric}_bucket", total.matchers)
     if any(matcher.label == "le" for matcher in buckets.matchers):
@@ -167,7 +167,7 @@ async def _latency(
 
 
 async def _boundary(
-    latency: LatencyIndicator, buckets: Selector, source: Prometheus, now: float
+    latency: LatencyIndicator, buckets: Selector, source: Source, now: float
 ) -> Matcher | Failure:
     """A matcher of the bucket up to the threshold, however its exporters write the number."""
     found = await _boundaries(buckets, source, now)
@@ -197,9 +197,7 @@ def _nearest(threshold: float, bounds: set[float]) -> str:
     return f"nearest: {' and '.join(near)}" if near else "it has no other than +Inf"
 
 
-async def _boundaries(
-    buckets: Selector, source: Prometheus, now: float
-) -> dict[str, float] | Failure:
+async def _boundaries(buckets: Selector, source: Source, now: float) -> dict[str, float] | Failure:
     """The values of `le`, as text and in seconds: those of now, or if none, of the last day."""
     query = promql.boundaries_query(buckets)
     found = await source.instant(query, now)
@@ -220,7 +218,7 @@ def _numbers(found: list[Series]) -> dict[str, float]:
     return bounds
 
 
-async def _check_type(metric: str, source: Prometheus) -> Failure | None:
+async def _check_type(metric: str, source: Source) -> Failure | None:
     """A failure if targets say that `metric` is no counter.
 
     Remote backends know no types, and OpenMetrics states them without the suffix.

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from sluice.api.durations import parse_duration
 from sluice.api.policy import ErrorBudgetPolicySpec
+from sluice.api.reasons import Reason
 from sluice.policy.explanation import Cause, Measured, Unseen, limit, minute
 from sluice.policy.figures import Figures
 from sluice.policy.outcome import Outcome
@@ -40,7 +41,8 @@ def _unseen(spec: ErrorBudgetPolicySpec, view: View, found: Outcome, shown: Figu
     lost = view.lost
     since = "" if found.blind_since is None else f" since {minute(found.blind_since)}"
     if lost is not None:
-        fact = f"has been unknown{since} ({lost.reason})"
+        state = "gone" if lost.reason is Reason.OBJECTIVE_NOT_FOUND else "unknown"
+        fact = f"has been {state}{since} ({lost.reason})"
     elif view.unknown:
         fact = f"No SLO's budget has been known{since} ({view.unknown[0].reason})"
     else:
@@ -51,12 +53,14 @@ def _unseen(spec: ErrorBudgetPolicySpec, view: View, found: Outcome, shown: Figu
         fact=fact,
         remaining=shown.remaining if seen else None,
         window="" if lost is None else lost.window,
-        consequence=_consequence(spec, found),
+        consequence=_consequence(spec, found, view),
     )
 
 
-def _consequence(spec: ErrorBudgetPolicySpec, found: Outcome) -> str:
+def _consequence(spec: ErrorBudgetPolicySpec, found: Outcome, view: View) -> str:
     stage = f"stage {spec.stages[found.stage].name}"
+    gone = view.lost is not None and view.lost.reason is Reason.OBJECTIVE_NOT_FOUND
     if found.held_until is not None:
-        return f"{stage} is held until {minute(found.held_until)}"
+        unless = " unless it is restored" if gone else ""
+        return f"{stage} is held until {minute(found.held_until)}{unless}"
     return f"{stage} applies, because whenBlind.then is {spec.when_blind.then}"

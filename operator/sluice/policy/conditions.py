@@ -37,12 +37,17 @@ def _budget_known(decision: Decision) -> Claim:
 
 
 def _unknown(objectives: tuple[ObjectiveState, ...]) -> str:
-    named = [
-        f"SLO {shorten(it.name, UNCUT)} is unknown: {it.reason}" for it in objectives[:_LISTED]
-    ]
+    named = [_why(it) for it in objectives[:_LISTED]]
     if len(objectives) > _LISTED:
         named.append(f"{len(objectives) - _LISTED} more are unknown")
     return "; ".join(named)
+
+
+def _why(objective: ObjectiveState) -> str:
+    """Of an objective that has no status of its own all is said here; of others the reason."""
+    if objective.reason is Reason.OBJECTIVE_NOT_FOUND:
+        return objective.message
+    return f"SLO {shorten(objective.name, UNCUT)} is unknown: {objective.reason}"
 
 
 def _frozen(decision: Decision) -> Claim:

@@ -1,6 +1,6 @@
 """The stage that follows from a view: by budget while there is sight, by the clock while blind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sluice.api.durations import parse_duration
@@ -33,10 +33,23 @@ class Outcome:
 
 
 def outcome(spec: ErrorBudgetPolicySpec, view: View, before: Memory, now: datetime) -> Outcome:
-    """The stage in force from `now` (UTC, whole seconds) on."""
+    """The stage in force from `now` (UTC, whole seconds) on.
+
+    A timer that began in the future, because the clock was wrong then and has been set back,
+    begins now: else a freeze would wait for that future.
+    """
+    before = replace(
+        before,
+        recovering_since=_not_after(now, before.recovering_since),
+        blind_since=_not_after(now, before.blind_since),
+    )
     if view.worst is None or view.blind:
         return _while_blind(spec, view, before, now)
     return _by_budget(spec, view, view.worst, before, now)
+
+
+def _not_after(now: datetime, since: datetime | None) -> datetime | None:
+    return None if since is None else min(since, now)
 
 
 def _by_budget(

@@ -59,7 +59,23 @@ def _matching(reference: ObjectiveReference, existing: Iterable[Labelled]) -> tu
     return tuple(sorted(it.name for it in existing if selector.matches(dict(it.labels))))
 
 
+def gone(name: str) -> ObjectiveState:
+    """An objective that decided and is not selected any more, as an unknown one."""
+    return _absent(
+        name,
+        f"ServiceLevelObjective {name} was deleted or relabelled, or cannot be read: restore it",
+    )
+
+
 def _missing(name: str) -> ObjectiveState:
+    return _absent(
+        name,
+        f"ServiceLevelObjective {name} does not exist in the policy's namespace: "
+        "create it or take it out of spec.objectives.names",
+    )
+
+
+def _absent(name: str, message: str) -> ObjectiveState:
     return ObjectiveState(
         name=name,
         known=False,
@@ -69,8 +85,5 @@ def _missing(name: str) -> ObjectiveState:
         window="",
         recovered_at=None,
         reason=Reason.OBJECTIVE_NOT_FOUND,
-        message=(
-            f"ServiceLevelObjective {name} does not exist in the policy's namespace: "
-            "create it or take it out of spec.objectives.names"
-        ),
+        message=message,
     )

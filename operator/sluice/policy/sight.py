@@ -8,6 +8,7 @@ from sluice.api.policy import ErrorBudgetPolicySpec
 from sluice.api.reasons import Reason
 from sluice.policy.memory import Memory
 from sluice.policy.objective import ObjectiveState
+from sluice.policy.selection import gone
 from sluice.policy.stages import Standing, stage_index, standings, worst
 
 
@@ -19,10 +20,10 @@ class View:
         in_force: The index of the remembered stage; None if there is none, or not any more.
         selected: How many objectives the policy selects.
         worst: The known objective that is worst off, with the stage that it asks for.
-        lost: The objective that decided the stage in force, if it has become unknown and no
-            other one asks for that stage: to follow the rest would be to thaw because a query
-            failed.
-        unknown: The selected objectives whose budgets are unknown, by name.
+        lost: The objective that decided the stage in force, if it has become unknown or is
+            selected no more, and no other one asks for that stage: to follow the rest would be
+            to thaw because a query failed, or because somebody deleted or relabelled it.
+        unknown: The selected objectives whose budgets are unknown, by name; with the lost one.
     """
 
     in_force: int | None
@@ -55,13 +56,25 @@ def look(spec: ErrorBudgetPolicySpec, objectives: Iterable[ObjectiveState], befo
         ),
         incumbent=before.objective,
     )
-    unknown = tuple(objective for objective in selected if objective.budget is None)
-    decider = next((it for it in unknown if it.name == before.objective), None)
+    unknown = [objective for objective in selected if objective.budget is None]
     kept = found is not None and found.stage >= (in_force or 0)
+    lost = None if kept else _lost(selected, before.objective)
+    if selected and lost is not None and lost not in unknown:
+        unknown = sorted([*unknown, lost], key=lambda objective: objective.name)
     return View(
         in_force=in_force,
         selected=len(selected),
         worst=found,
-        lost=None if kept else decider,
-        unknown=unknown,
+        lost=lost,
+        unknown=tuple(unknown),
     )
+
+
+def _lost(selected: Iterable[ObjectiveState], decider: str | None) -> ObjectiveState | None:
+    """The objective called `decider` if its budget can't be seen, whatever the reason."""
+    if decider is None:
+        return None
+    found = next((it for it in selected if it.name == decider), None)
+    if found is None:
+        return gone(decider)
+    return found if found.budget is None else None

@@ -55,6 +55,26 @@ def test_a_slice_without_data_is_not_covered() -> None:
     assert ledger.between(NOON, NOON + 2 * SLICE).covered == SLICE
 
 
+@pytest.mark.parametrize("count", [2.0**54, 1e39, 1e300, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_slice_with_counts_that_are_no_events_is_a_gap(count: float, bad: bool) -> None:
+    totals, bads = ([20.0], [count]) if bad else ([count], [20.0])
+    ledger = Ledger(MONTH).put(slices(FIRST, [10.0] * 12, [1.0] * 12))
+    ledger.put(slices(FIRST + 12, totals, bads)).put(slices(FIRST + 13, [30.0], [3.0]))
+    assert ledger.between(NOON, NOON + 2 * HOUR) == Counts(150, 15, 13 * SLICE)
+    old = FIRST - 5 * DAY // SLICE
+    ledger.put(slices(old, [10.0] * 11 + totals, [1.0] * 11 + bads))
+    assert ledger.between(NOON - 5 * DAY, NOON - 4 * DAY) == Counts(110, 11, 11 * SLICE)
+
+
+@pytest.mark.parametrize(("total", "bad"), [(1e39, 0), (np.inf, 0), (10, np.nan), (10, np.inf)])
+def test_live_counts_that_are_no_events_are_no_data(total: float, bad: float) -> None:
+    ledger = Ledger(DAY).put(slices(FIRST, [10]))
+    ledger.tick(Live(NOON + SLICE + 100, total, bad, covered=True))
+    assert ledger.between(NOON, NOON + HOUR) == Counts(10, 0, SLICE)
+    assert ledger.newest_covered() == NOON + SLICE
+
+
 def test_history_may_be_put_newest_first() -> None:
     day = DAY // SLICE
     ledger = Ledger(MONTH)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sluice.api.policy import UndoRecord
 from sluice.enforcement import mirror
 from sluice.enforcement.names import UNDO
-from sluice.enforcement.plan import CONTESTED_AFTER, GRACE, Changes, Want, plan
+from sluice.enforcement.plan import CONTESTED_AFTER, GRACE, Changes, Records, Want, plan
 from sluice.enforcement.target import PAUSED, Target, annotation, annotation_key
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
@@ -37,7 +37,9 @@ def target(values: dict[str, str] | None = None, *, ours: Any = (), others: Any 
     )
 
 
-def record(field: str, value: str, *, reverts: int = 0, uid: str = "uid-1") -> UndoRecord:
+def record(
+    field: str, value: str, *, reverts: int = 0, uid: str = "uid-1", confirmed: bool = False
+) -> UndoRecord:
     return UndoRecord(
         kind="Deployment",
         name="web",
@@ -47,6 +49,7 @@ def record(field: str, value: str, *, reverts: int = 0, uid: str = "uid-1") -> U
         value=value,
         time=NOW,
         reverts=reverts,
+        confirmed=confirmed,
     )
 
 
@@ -159,7 +162,7 @@ def test_a_field_is_kept_when_another_policy_takes_it_over() -> None:
     records = {"a": [record(PAUSED, "true")]}
     changes = plan(live, [Want("b", pause=True)], records, LATER)
     assert written(changes) == {"paused": True}
-    assert changes.remaining == {"a": (), "b": (record(PAUSED, "true"),)}
+    assert changes.remaining == {"a": (), "b": (record(PAUSED, "true", confirmed=True),)}
 
 
 def test_a_changed_value_gets_a_new_record() -> None:
@@ -171,14 +174,69 @@ def test_a_changed_value_gets_a_new_record() -> None:
 
 
 def test_a_value_taken_back_is_written_again_once() -> None:
-    changes = plan(target(), [PAUSE], {"policy-1": [record(PAUSED, "true")]}, LATER)
+    records = {"policy-1": [record(PAUSED, "true", confirmed=True)]}
+    changes = plan(target(), [PAUSE], records, LATER)
     assert written(changes) == {"paused": True}
-    assert changes.remaining["policy-1"][0].reverts == 1
+    (found,) = changes.remaining["policy-1"]
+    assert (found.reverts, found.confirmed, found.time) == (1, False, LATER)
     assert changes.problems == ()
 
 
+@pytest.mark.parametrize("wanted", [PAUSE, note("x")])
+def test_a_write_that_never_landed_is_made_again_however_often_it_failed(wanted: Want) -> None:
+    records, now = plan(target(), [wanted], {}, NOW).records, NOW
+    for _ in range(9):
+        now += GRACE * 9
+        changes = plan(target(), [wanted], records, now)
+        assert changes.apply is not None
+        assert changes.problems == ()
+        assert changes.records == records
+        records = changes.records
+
+
+def test_a_rewrite_that_never_landed_is_no_second_revert() -> None:
+    records: Records = {"policy-1": [record(PAUSED, "true", confirmed=True)]}
+    for number in range(1, 5):
+        changes = plan(target(), [PAUSE], records, NOW + number * GRACE * 2)
+        assert written(changes) == {"paused": True}
+        records = changes.records
+    assert records["policy-1"][0].reverts == 1
+
+
+def test_a_write_that_landed_is_confirmed_where_it_is_seen() -> None:
+    live = target({PAUSED: "true"}, ours=[PAUSED])
+    changes = plan(live, [PAUSE], {"policy-1": [record(PAUSED, "true")]}, NOW)
+    assert changes.remaining == {"policy-1": (record(PAUSED, "true", confirmed=True),)}
+
+
+def test_a_value_of_ours_from_before_a_change_confirms_nothing() -> None:
+    live = target({NOTE: '"old"'}, ours=[NOTE])
+    changes = plan(live, [note("new")], {"policy-1": [record(NOTE, '"new"')]}, LATER)
+    assert changes.remaining == {"policy-1": (record(NOTE, '"new"'),)}
+
+
+@pytest.mark.parametrize(
+    ("uid", "value", "reverts"), [("uid-1", "true", 1), ("uid-1", "false", 0), ("uid-0", "true", 0)]
+)
+def test_a_write_that_was_taken_back_before_it_was_seen_is_known_by_its_mirror(
+    uid: str, value: str, reverts: int
+) -> None:
+    live = target({MIRROR: json.dumps(mirrored(uid, PAUSED, value))}, ours=[MIRROR])
+    started = record(PAUSED, "true").model_copy(update={"time": NOW.replace(microsecond=7)})
+    changes = plan(live, [PAUSE], {"policy-1": [started]}, LATER)
+    assert changes.remaining["policy-1"][0].reverts == reverts
+
+
+def test_a_mirror_of_an_earlier_write_confirms_no_later_one() -> None:
+    live = target({MIRROR: json.dumps(mirrored("uid-1", PAUSED, "true"))}, ours=[MIRROR])
+    rewritten = record(PAUSED, "true", reverts=1).model_copy(update={"time": LATER})
+    changes = plan(live, [PAUSE], {"policy-1": [rewritten]}, LATER + GRACE * 2)
+    assert changes.remaining == {"policy-1": (rewritten,)}
+
+
 def test_a_value_taken_back_twice_is_contested_and_remembered() -> None:
-    records = {"policy-1": [record(PAUSED, "true", reverts=CONTESTED_AFTER - 1)]}
+    reverted = record(PAUSED, "true", reverts=CONTESTED_AFTER - 1, confirmed=True)
+    records = {"policy-1": [reverted]}
     first = plan(target(), [PAUSE], records, LATER)
     assert first.apply is None
     assert first.problems[0].contested
@@ -201,9 +259,22 @@ def test_a_cache_that_lags_behind_our_own_write_is_no_revert() -> None:
 
 def test_a_value_that_somebody_else_owns_now_is_not_fought_over() -> None:
     live = target({NOTE: '"mine"'}, others=[NOTE])
-    changes = plan(live, [note("x")], {"policy-1": [record(NOTE, '"x"')]}, LATER)
-    assert changes.apply is None
-    assert [one.contested for one in changes.problems] == [True]
+    records: Records = {"policy-1": [record(NOTE, '"x"', confirmed=True)]}
+    for _ in range(3):
+        changes = plan(live, [note("x")], records, LATER)
+        assert changes.apply is None
+        assert [one.contested for one in changes.problems] == [True]
+        assert "kubectl-edit set it to" in changes.problems[0].message
+        records = changes.records
+    assert records["policy-1"][0].reverts == 1
+
+
+def test_a_value_that_somebody_else_set_before_ours_landed_is_theirs_and_not_contested() -> None:
+    live = target({NOTE: '"mine"'}, others=[NOTE])
+    records = {"policy-1": [record(NOTE, '"x"')]}
+    changes = plan(live, [note("x")], records, LATER)
+    assert (changes.apply, changes.records) == (None, {"policy-1": (record(NOTE, '"x"'),)})
+    assert [one.contested for one in changes.problems] == [False]
 
 
 def test_records_of_another_object_of_the_name_do_not_count() -> None:
@@ -282,9 +353,12 @@ def test_an_undisturbed_workload_settles_in_one_step_and_is_clean_in_the_end(
         now += timedelta(minutes=5)
         changes = plan(live, wants, records, now)
         live, records = after(live, changes), changes.remaining
-        again = plan(live, wants, records, now)
-        assert (again.apply, again.clear) == (None, None)
-        assert again.records == records
+        seen = plan(live, wants, records, now)
+        again = plan(live, wants, seen.records, now)
+        assert (seen.apply, seen.clear) == (again.apply, again.clear) == (None, None)
+        assert again.records == seen.records == seen.remaining
+        assert all(one.confirmed for some in again.records.values() for one in some)
+        records = again.records
         assert not any(one.contested for one in changes.problems)
     assert live.values == {}
     assert not any(records.values())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
@@ -10,6 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from sluice.api.reasons import Reason
+from sluice.indicators import prometheus
+from sluice.indicators.answers import Answer
 from sluice.indicators.failure import Failure
 from sluice.indicators.prometheus import Prometheus
 
@@ -192,10 +195,56 @@ async def test_an_answer_beyond_the_limit_is_refused(
     assert "more than 4000 bytes" in failure.message
 
 
+class Watched:
+    """Reads as `read_series` does, and notes in which threads and how many at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read = prometheus.read_series
+        self.threads: list[threading.Thread] = []
+        self.under_way = self.most = 0
+        monkeypatch.setattr(prometheus, "read_series", self)
+
+    def __call__(self, data: object, kind: str, where: str) -> Answer:
+        self.threads.append(threading.current_thread())
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        answer = self.read(data, kind, where)
+        self.under_way -= 1
+        return answer
+
+
+@pytest.mark.parametrize(("samples", "elsewhere"), [(10, False), (40_000, True)])
+async def test_large_answers_are_read_outside_the_event_loop_one_at_a_time(
+    serve: Serve,
+    session: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    samples: int,
+    elsewhere: bool,
+) -> None:
+    watched = Watched(monkeypatch)
+    values = [[1, "2"] for _ in range(samples)]
+    text = success("matrix", [{"metric": {}, "values": values}])
+    source = Prometheus("default", await serve(answer(text=text)), session)
+    found = await asyncio.gather(*(source.range("x", 1, 6, 1) for _ in range(4)))
+    assert [len(it[0].values) for it in found if isinstance(it, list)] == [samples] * 4
+    assert [it is not threading.main_thread() for it in watched.threads] == [elsewhere] * 4
+    assert watched.most == 1
+
+
+async def test_an_answer_of_more_than_8_mib_is_refused_and_may_be_asked_for_in_parts(
+    serve: Serve, session: aiohttp.ClientSession
+) -> None:
+    source = Prometheus("default", await serve(answer(text=" " * ((8 << 20) + 1))), session)
+    failure = await source.instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert failure.divisible
+    assert "more than 8388608 bytes" in failure.message
+
+
 async def test_a_refused_connection_is_named_and_credentials_are_not_shown(
     session: aiohttp.ClientSession,
 ) -> None:
-    url = f"http://admin:secret@127.0.0.1:{unused_port()}"
+    url = f"http://admin:secret@127.0.0.1:{unused_port()}/?token=secret#secret"
     failure = await Prometheus("default", url, session).instant("x", 1)
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.SOURCE_UNREACHABLE
@@ -211,6 +260,16 @@ async def test_an_unknown_host_is_named(session: aiohttp.ClientSession) -> None:
     assert "its host name is not known" in failure.message
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+async def test_a_host_name_that_dns_cannot_hold_is_named(
+    session: aiohttp.ClientSession, host: str
+) -> None:
+    failure = await Prometheus("default", f"http://{host}:9090", session).instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.SOURCE_UNREACHABLE
+    assert "its host name is not one of DNS" in failure.message
+
+
 @pytest.mark.parametrize("url", ["", "nonsense", "http://", "ftp://me:secret@there", "http://[1"])
 async def test_a_url_that_is_none_of_http_is_refused_at_once(
     session: aiohttp.ClientSession, url: str
@@ -218,6 +277,8 @@ async def test_a_url_that_is_none_of_http_is_refused_at_once(
     with pytest.raises(ValueError, match="source 'default': its URL must be like") as refused:
         Prometheus("default", url, session)
     assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -151,14 +152,68 @@ def test_a_known_objective_that_gets_worse_is_believed_while_another_is_unknown(
     assert (decisions[1].stage, decisions[1].objective) == ("Exhausted", "rest")
 
 
-def test_an_objective_that_is_selected_no_more_is_no_blindness() -> None:
-    _, second = run(
+REST = known("90", "rest")
+
+
+@pytest.mark.parametrize("remaining", ["12", "40"])
+def test_the_deciding_objective_being_selected_no_more_is_no_recovery(remaining: str) -> None:
+    before, held, last, opened, later = run(
+        [(0 * MINUTE, [known(remaining, "gone"), REST])]
+        + [(after * MINUTE, [REST]) for after in (1, 60, 61, 62)],
+        spec=OPEN,
+    )
+    assert {held.stage, last.stage} == {before.stage}
+    assert (last.reason, last.objective, last.blind) == (Reason.BLIND_HOLDING, "gone", True)
+    assert last.recovering_since is None
+    assert (opened.stage, opened.reason, opened.objective) == ("Healthy", Reason.BLIND_OPEN, "rest")
+    assert (later.stage, later.reason, later.blind) == ("Healthy", Reason.WITHIN_BUDGET, False)
+
+
+def test_the_deciding_objective_being_selected_no_more_closes_a_closed_policy() -> None:
+    *_, closed, restored = run(
         [
-            (0 * MINUTE, [known("12", "gone"), known("90", "rest")]),
-            (1 * MINUTE, [known("90", "rest")]),
+            (0 * MINUTE, [known("40", "gone"), REST]),
+            (1 * MINUTE, [REST]),
+            (61 * MINUTE, [REST]),
+            (62 * MINUTE, [known("80", "gone"), REST]),
+        ],
+        spec=CLOSED,
+    )
+    assert (closed.stage, closed.reason) == ("Exhausted", Reason.BLIND_CLOSED)
+    assert (restored.stage, restored.blind) == ("Healthy", False)
+
+
+def test_an_objective_that_is_gone_in_the_middle_of_its_recovery_has_not_recovered() -> None:
+    *_, last = run(
+        [
+            (0 * MINUTE, [known("12", "gone"), REST]),
+            (1 * MINUTE, [known("30", "gone"), REST]),
+            (31 * MINUTE - SECOND, [known("30", "gone"), REST]),
+            (31 * MINUTE, [REST]),
         ]
     )
-    assert (second.stage, second.reason) == ("Exhausted", Reason.RECOVERING)
+    assert (last.stage, last.reason) == ("Exhausted", Reason.BLIND_HOLDING)
+
+
+def test_a_deciding_objective_that_is_back_within_the_hold_changes_nothing() -> None:
+    before, _, back = run(
+        [
+            (0 * MINUTE, [known("12", "gone"), REST]),
+            (1 * MINUTE, [REST]),
+            (30 * MINUTE, [known("12", "gone"), REST]),
+        ]
+    )
+    assert (back.stage, back.since, back.blind) == (before.stage, before.since, False)
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [([known("80", "gone"), REST], [REST]), ([known("12", "gone")], [known("18", "rest")])],
+    ids=["in the mildest stage", "another one asks for the stage"],
+)
+def test_an_objective_that_nothing_depends_on_may_go(first: list[Any], rest: list[Any]) -> None:
+    before, after = run([(0 * MINUTE, first), (1 * MINUTE, rest)])
+    assert (after.stage, after.objective, after.blind) == (before.stage, "rest", False)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +301,47 @@ def test_a_time_of_recovery_that_passes_while_blind_is_not_promised_any_more() -
         ]
     )
     assert [it.recovered_at for it in decisions] == [T0 + 20 * MINUTE, T0 + 20 * MINUTE, None]
+
+
+def test_a_clock_that_is_set_back_does_not_lengthen_a_recovery() -> None:
+    *_, set_back, held, over = run(
+        [
+            (0 * MINUTE, [known("12")]),
+            (72 * HOUR, [known("90")]),
+            (1 * MINUTE, [known("90")]),
+            (31 * MINUTE - SECOND, [known("90")]),
+            (31 * MINUTE, [known("90")]),
+        ]
+    )
+    assert set_back.recovering_since == T0 + MINUTE
+    assert [it.stage for it in (set_back, held, over)] == ["Exhausted", "Exhausted", "Healthy"]
+
+
+def test_a_clock_that_is_set_back_does_not_lengthen_a_hold() -> None:
+    *_, set_back, held, over = run(
+        [
+            (0 * MINUTE, [known("12")]),
+            (30 * MINUTE, [unknown()]),
+            (1 * MINUTE, [unknown()]),
+            (61 * MINUTE - SECOND, [unknown()]),
+            (61 * MINUTE, [unknown()]),
+        ],
+        spec=OPEN,
+    )
+    assert set_back.blind_since == T0 + MINUTE
+    assert [it.reason for it in (held, over)] == [Reason.BLIND_HOLDING, Reason.BLIND_OPEN]
+
+
+def test_a_clock_that_is_set_back_between_blindness_and_sight_begins_the_recovery_anew() -> None:
+    *_, back = run(
+        [
+            (0 * MINUTE, [known("12")]),
+            (70 * MINUTE, [known("30")]),
+            (80 * MINUTE, [unknown()]),
+            (60 * MINUTE, [known("30")]),
+        ]
+    )
+    assert (back.stage, back.recovering_since) == ("Exhausted", T0 + HOUR)
 
 
 def test_a_freeze_that_stays_closed_is_renewed_while_blind() -> None:

@@ -56,6 +56,15 @@ def test_a_blind_policy_gives_the_objectives_reason() -> None:
     assert found[ConditionType.FROZEN].status == "True"
 
 
+def test_a_deciding_objective_that_is_gone_is_named_among_the_unknown() -> None:
+    steps = [(0 * MINUTE, [known("12", "a"), known("90", "b")]), (MINUTE, [known("90", "b")])]
+    claim = claimed(run(steps)[-1])[ConditionType.BUDGET_KNOWN]
+    assert (claim.status, claim.reason) == ("False", Reason.OBJECTIVE_NOT_FOUND)
+    assert claim.message == (
+        "ServiceLevelObjective a was deleted or relabelled, or cannot be read: restore it"
+    )
+
+
 def test_of_many_unknown_objectives_three_are_named() -> None:
     decision = decided(*(unknown(f"slo-{number}") for number in range(5)))
     message = claimed(decision)[ConditionType.BUDGET_KNOWN].message

@@ -8,6 +8,7 @@ from sluice.api.policy import Admission
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level
 from sluice.policy.message import denial, denial_parts, warning
+from sluice.policy.objective import ObjectiveState
 from tests.unit.policy.examples import HOUR, MINUTE, T0, decided, known, run, spec_of, unknown
 
 FREEZE = (
@@ -132,6 +133,15 @@ def test_a_policy_that_only_warns_says_that_it_would_deny() -> None:
     assert warning(decision) == (
         "ErrorBudgetPolicy shop/default: SLO x has 12.0% of its 30d budget left (freeze below 20%)."
         " In mode Enforce this change WOULD be denied."
+    )
+
+
+@pytest.mark.parametrize("rest", [[], [known("90", "rest")]], ids=["none is left", "one is left"])
+def test_a_freeze_whose_objective_is_gone_says_so(rest: list[ObjectiveState]) -> None:
+    *_, blind = run([(0 * MINUTE, [known("12", "checkout"), *rest]), (MINUTE, rest)])
+    assert blind.message == (
+        "SLO checkout has been gone since 2026-08-20T10:05Z (ObjectiveNotFound) and had 12.0% of "
+        "its budget left; stage Exhausted is held until 2026-08-20T11:05Z unless it is restored."
     )
 
 

@@ -230,7 +230,8 @@ def worded(draw: st.DrawFn) -> Decision:
     budget = st.decimals(-(10**9), 100, places=3)
     recovered_at = draw(st.sampled_from([None, T0 + 1000 * HOUR]))
     seen = known(draw(budget), name, recovered_at=recovered_at, window=draw(names))
-    steps = [(0 * MINUTE, [seen]), (MINUTE, [draw(st.sampled_from([seen, unknown(name)]))])]
+    then = draw(st.sampled_from([[seen], [unknown(name)], [], [known("100", f"{name}-2")]]))
+    steps = [(0 * MINUTE, [seen]), (MINUTE, then)]
     stages = [
         {"name": "Healthy"},
         {"name": "S" * 63, "when": draw(conditions()), "admission": "Deny"},
