@@ -331,7 +331,7 @@ class UndoRecord(Status):
     time: Time = Field(description="When.")
     confirmed: bool = Field(
         default=False,
-        description="Whether the change was seen on the workload; only then can it be taken back.",
+        description="Whether the change is known to have been made; else it was not taken back.",
     )
     reverts: int = Field(default=0, description="How often somebody else took the change back.")
 

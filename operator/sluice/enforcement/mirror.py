@@ -66,10 +66,3 @@ def read(annotations: Mapping[str, str], key: str) -> Mirror | None:
         return None
     known = [one for one in mirror.changes if one.field == PAUSED or annotation_key(one.field)]
     return Mirror(uid=mirror.uid, changes=known)
-
-
-def tells_of(mirror: Mirror, record: UndoRecord) -> bool:
-    """Whether `mirror` was written together with what `record` announces."""
-    # A mirror holds whole seconds, as a record does once it is stored.
-    announced = (record.field, record.value, record.time.replace(microsecond=0))
-    return any((one.field, one.value, one.time) == announced for one in mirror.changes)

@@ -18,7 +18,7 @@ from typing import Any
 
 from sluice.api.policy import UndoRecord
 from sluice.enforcement import mirror
-from sluice.enforcement.mirror import Mirror, Owned
+from sluice.enforcement.mirror import Owned
 from sluice.enforcement.names import UNDO
 from sluice.enforcement.target import (
     NONE,
@@ -95,6 +95,16 @@ class _Ruling:
     write: bool = False
     problem: Problem | None = None
 
+    @property
+    def landed(self) -> UndoRecord | None:
+        """The record once the API server has taken the write, if there is one.
+
+        Before that it may refuse it, or never be asked: then nobody has taken anything back.
+        """
+        if self.record is None or not self.write:
+            return self.record
+        return self.record.model_copy(update={"confirmed": True})
+
 
 def plan(target: Target, wants: Iterable[Want], records: Records, now: datetime) -> Changes:
     """Plan the writes on one workload.
@@ -112,6 +122,7 @@ def plan(target: Target, wants: Iterable[Want], records: Records, now: datetime)
     stale = _stale(target, before)
     rulings = [(one, _rule(target, one, before, stale, now)) for one in wanted]
     after = [Owned(one.policy, ruling.record) for one, ruling in rulings if ruling.record]
+    landed = [Owned(one.policy, it) for one, ruling in rulings if (it := ruling.landed)]
     values = {one.field: one.value for one, ruling in rulings if ruling.write}
     if values:
         written = [one for one in after if one.record.field in values]
@@ -122,7 +133,7 @@ def plan(target: Target, wants: Iterable[Want], records: Records, now: datetime)
         records=_by_policy([*before, *after], records),
         clear=clearing(target, leftovers) if leftovers else None,
         apply=body(target, values) if not _settled(target, values, leftovers) else None,
-        remaining=_by_policy(after, records),
+        remaining=_by_policy(landed, records),
         problems=tuple(problems),
     )
 
@@ -159,7 +170,8 @@ def _stale(target: Target, before: Sequence[Owned]) -> frozenset[str]:
     `spec.paused` is among them only on a copy of the object (another uid): a rollback brings back
     annotations, not a pause, so on the object itself whoever paused it meant to.
     """
-    seen = _mirror(target)
+    text = json.loads(target.value(_MIRROR))
+    seen = mirror.read({UNDO: text} if text else {}, UNDO)
     if seen is None:
         return frozenset()
     known = {(one.policy, one.record.field, one.record.value) for one in before}
@@ -170,11 +182,6 @@ def _stale(target: Target, before: Sequence[Owned]) -> frozenset[str]:
         and (one.policy, one.field, one.value) not in known
         and (one.field != PAUSED or seen.uid != target.uid)
     )
-
-
-def _mirror(target: Target) -> Mirror | None:
-    text = json.loads(target.value(_MIRROR))
-    return mirror.read({UNDO: text} if text else {}, UNDO)
 
 
 def _rule(
@@ -225,17 +232,9 @@ def _again(
 
 
 def _confirmed(target: Target, record: UndoRecord) -> UndoRecord:
-    """The record, marked if the workload shows that the write it announces has been made.
-
-    The API server may have refused it or never been asked: then nobody has taken anything back.
-    Either the field is there as ours, or the mirror, which is written with it, speaks of it.
-    """
-    if record.confirmed:
-        return record
+    """The record, marked if the workload shows that the write it announces has been made."""
     there = record.field in target.ours and target.value(record.field) == record.value
-    seen = _mirror(target)
-    told = seen is not None and seen.uid == target.uid and mirror.tells_of(seen, record)
-    return record.model_copy(update={"confirmed": True}) if there or told else record
+    return record.model_copy(update={"confirmed": True}) if there else record
 
 
 def _contested(wanted: _Wanted, record: UndoRecord) -> _Ruling:

@@ -63,7 +63,8 @@ def written(changes: Changes) -> dict[str, Any]:
 
 def test_a_record_is_to_be_written_before_the_field() -> None:
     changes = plan(target(), [PAUSE], {}, NOW)
-    assert changes.records == changes.remaining == {"policy-1": (record(PAUSED, "true"),)}
+    assert changes.records == {"policy-1": (record(PAUSED, "true"),)}
+    assert changes.remaining == {"policy-1": (record(PAUSED, "true", confirmed=True),)}
     assert written(changes) == {"paused": True}
 
 
@@ -178,7 +179,8 @@ def test_a_value_taken_back_is_written_again_once() -> None:
     changes = plan(target(), [PAUSE], records, LATER)
     assert written(changes) == {"paused": True}
     (found,) = changes.remaining["policy-1"]
-    assert (found.reverts, found.confirmed, found.time) == (1, False, LATER)
+    assert (found.reverts, found.confirmed, found.time) == (1, True, LATER)
+    assert not changes.records["policy-1"][0].confirmed
     assert changes.problems == ()
 
 
@@ -206,32 +208,13 @@ def test_a_rewrite_that_never_landed_is_no_second_revert() -> None:
 def test_a_write_that_landed_is_confirmed_where_it_is_seen() -> None:
     live = target({PAUSED: "true"}, ours=[PAUSED])
     changes = plan(live, [PAUSE], {"policy-1": [record(PAUSED, "true")]}, NOW)
-    assert changes.remaining == {"policy-1": (record(PAUSED, "true", confirmed=True),)}
+    assert changes.records == {"policy-1": (record(PAUSED, "true", confirmed=True),)}
 
 
 def test_a_value_of_ours_from_before_a_change_confirms_nothing() -> None:
     live = target({NOTE: '"old"'}, ours=[NOTE])
     changes = plan(live, [note("new")], {"policy-1": [record(NOTE, '"new"')]}, LATER)
-    assert changes.remaining == {"policy-1": (record(NOTE, '"new"'),)}
-
-
-@pytest.mark.parametrize(
-    ("uid", "value", "reverts"), [("uid-1", "true", 1), ("uid-1", "false", 0), ("uid-0", "true", 0)]
-)
-def test_a_write_that_was_taken_back_before_it_was_seen_is_known_by_its_mirror(
-    uid: str, value: str, reverts: int
-) -> None:
-    live = target({MIRROR: json.dumps(mirrored(uid, PAUSED, value))}, ours=[MIRROR])
-    started = record(PAUSED, "true").model_copy(update={"time": NOW.replace(microsecond=7)})
-    changes = plan(live, [PAUSE], {"policy-1": [started]}, LATER)
-    assert changes.remaining["policy-1"][0].reverts == reverts
-
-
-def test_a_mirror_of_an_earlier_write_confirms_no_later_one() -> None:
-    live = target({MIRROR: json.dumps(mirrored("uid-1", PAUSED, "true"))}, ours=[MIRROR])
-    rewritten = record(PAUSED, "true", reverts=1).model_copy(update={"time": LATER})
-    changes = plan(live, [PAUSE], {"policy-1": [rewritten]}, LATER + GRACE * 2)
-    assert changes.remaining == {"policy-1": (rewritten,)}
+    assert changes.records == {"policy-1": (record(NOTE, '"new"'),)}
 
 
 def test_a_value_taken_back_twice_is_contested_and_remembered() -> None:
@@ -252,8 +235,9 @@ def test_a_contest_is_over_with_the_freeze() -> None:
 
 
 def test_a_cache_that_lags_behind_our_own_write_is_no_revert() -> None:
-    changes = plan(target(), [PAUSE], {"policy-1": [record(PAUSED, "true")]}, NOW + GRACE)
-    assert changes.remaining["policy-1"] == (record(PAUSED, "true"),)
+    landed = record(PAUSED, "true", confirmed=True)
+    changes = plan(target(), [PAUSE], {"policy-1": [landed]}, NOW + GRACE)
+    assert changes.remaining["policy-1"] == (landed,)
     assert written(changes) == {"paused": True}
 
 
@@ -281,7 +265,7 @@ def test_records_of_another_object_of_the_name_do_not_count() -> None:
     records = {"policy-1": [record(PAUSED, "true", uid="uid-0", reverts=CONTESTED_AFTER)]}
     changes = plan(target(), [PAUSE], records, LATER)
     assert changes.remaining["policy-1"] == (
-        record(PAUSED, "true").model_copy(update={"time": LATER}),
+        record(PAUSED, "true", confirmed=True).model_copy(update={"time": LATER}),
     )
 
 
@@ -353,12 +337,10 @@ def test_an_undisturbed_workload_settles_in_one_step_and_is_clean_in_the_end(
         now += timedelta(minutes=5)
         changes = plan(live, wants, records, now)
         live, records = after(live, changes), changes.remaining
-        seen = plan(live, wants, records, now)
-        again = plan(live, wants, seen.records, now)
-        assert (seen.apply, seen.clear) == (again.apply, again.clear) == (None, None)
-        assert again.records == seen.records == seen.remaining
-        assert all(one.confirmed for some in again.records.values() for one in some)
-        records = again.records
+        again = plan(live, wants, records, now)
+        assert (again.apply, again.clear) == (None, None)
+        assert again.records == again.remaining == records
+        assert all(one.confirmed for some in records.values() for one in some)
         assert not any(one.contested for one in changes.problems)
     assert live.values == {}
     assert not any(records.values())
