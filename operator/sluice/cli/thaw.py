@@ -45,7 +45,7 @@ def thaw(
 
     problems = with_api(work, kubeconfig=kubeconfig, context=context)
     typer.echo(
-        "The kill switch is engaged: nothing is enforced until you run\n"
+        "The kill switch is engaged; nothing is enforced anew until you run\n"
         f"  kubectl -n {system_namespace} delete configmap {kill_switch.NAME}"
     )
     for problem in problems:

@@ -1,6 +1,6 @@
 """Lifts all that is enforced for a policy; the controller and `sluice thaw` do it the same way."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from sluice.controller.policy_plan import Live, workload_changes
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Malformed
-from sluice.kube.resources import DEPLOYMENTS, REPLICA_SETS
+from sluice.kube.resources import DEPLOYMENTS, POLICIES, REPLICA_SETS
 
 
 class NotLiftedError(Exception):
@@ -61,13 +61,13 @@ async def lift(
     """
     gates = await writer.gates_of(policy, expected=True)
     refused = await writer.gates(policy, gates, ())
-    if refused is not None:
-        raise NotLiftedError(refused)
     live = await read_live(policy, api=api, cache=cache, revisions=False)
     changes = workload_changes(policy, None, governed=(), live=live, now=now)
     failed = await writer.workloads(changes)
-    if failed:
-        raise NotLiftedError("; ".join(failed))
+    # A gate that is still there is no reason to keep workloads paused.
+    problems = [*([refused] if refused is not None else []), *failed]
+    if problems:
+        raise NotLiftedError("; ".join(problems))
     return sum(1 for _, change in changes if change.clear or change.apply)
 
 
@@ -86,7 +86,16 @@ async def read_live(
         replica_sets=replica_sets,
         others={
             other.metadata.uid: other.status.workloads.changed
-            for other in cache.policies(namespace)
+            for other in _policies(cache, namespace)
             if other.metadata.uid != policy.metadata.uid
         },
     )
+
+
+def _policies(cache: Cache, namespace: str) -> Iterator[ErrorBudgetPolicy]:
+    """All policies of a namespace; also one that can't be read still wants what it wrote down."""
+    yield from cache.policies(namespace)
+    for key in cache.keys(POLICIES):
+        found = cache.get(key)
+        if key.namespace == namespace and isinstance(found, Malformed):
+            yield salvage(found)

@@ -15,6 +15,7 @@ from sluice.api.policy import (
     ErrorBudgetPolicyStatus,
     Mode,
     UndoRecord,
+    WorkloadsStatus,
 )
 from sluice.controller import policy_plan
 from sluice.controller.complaint import Complaints
@@ -99,9 +100,13 @@ class Policies:
             problems = validate(found.spec)
             if not problems:
                 return await self._reconcile(found, now)
-            await self._suspend(found, now)
-            found = self._current(found)
-            await self._writer.status(found, policy_plan.invalid_status(found, problems, now))
+            lifted = await self._suspend(found, now)
+            status = policy_plan.invalid_status(found, problems, now)
+            if lifted:
+                # Nothing is left of it, so that other policies need not keep it up.
+                workloads = WorkloadsStatus(governed=status.workloads.governed)
+                status = status.model_copy(update={"workloads": workloads})
+            await self._writer.status(found, status)
         elif isinstance(found, Malformed):
             if found.deleting:
                 await self._thaw(salvage(found), now)
@@ -127,16 +132,18 @@ class Policies:
             return _AGAIN
         return self._next(gathered.policy, decision, now)
 
-    async def _suspend(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
+    async def _suspend(self, policy: ErrorBudgetPolicy, now: datetime) -> bool:
         """Lift what is enforced for a policy that can't be decided, once its last freeze has ended.
 
         What was decided holds as long as that freeze would without a controller; the kill switch
-        ends it at once.
+        ends it at once. Whether it was lifted.
         """
         decision = policy.status.decision
         ended = decision is None or decision.expires is None or decision.expires <= now
-        if ended or isinstance(self._kill_switch(), KillSwitch):
+        due = ended or isinstance(self._kill_switch(), KillSwitch)
+        if due:
             await self._lift(policy, now)
+        return due
 
     async def _lift(self, policy: ErrorBudgetPolicy, now: datetime) -> None:
         await lift(policy, api=self._api, cache=self._cache, writer=self._writer, now=now)
@@ -145,12 +152,6 @@ class Policies:
         """Undo everything of a policy that is being deleted, and let it go."""
         await self._lift(policy, now)
         await self._writer.release(policy)
-
-    def _current(self, policy: ErrorBudgetPolicy) -> ErrorBudgetPolicy:
-        """The policy as it is after what was written meanwhile."""
-        meta = policy.metadata
-        found = self._cache.get(Key(POLICIES.plural, meta.namespace, meta.name))
-        return found if isinstance(found, ErrorBudgetPolicy) else policy
 
     def _gather(self, policy: ErrorBudgetPolicy) -> Gathered:
         """Everything that the decision depends on; no request is made for it."""

@@ -154,6 +154,23 @@ async def test_a_policy_that_makes_no_sense_any_more_holds_its_freeze_only_to_it
     assert (world.gates, world.paused) == (0, False)
 
 
+async def test_other_policies_do_not_keep_up_what_was_lifted_for_one_that_makes_no_sense() -> None:
+    world = await frozen(World())
+    world.policy(recovery={"above": "90"})
+    world.wait(3700, a=90)
+    await world.reconcile()
+    assert world.status.workloads.changed == []
+
+
+async def test_workloads_are_given_back_even_if_a_gate_cannot_be_deleted() -> None:
+    world = await frozen(World())
+    world.api.refuse("delete", POLICY_GATES, status=403)
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    with pytest.raises(NotLiftedError, match="refused"):
+        await world.reconcile()
+    assert (world.paused, world.held) == (False, True)
+
+
 @pytest.mark.parametrize("broken", [{"recovery": {"above": "90"}}, {"newField": 1}])
 async def test_the_kill_switch_and_deletion_reach_a_policy_that_makes_no_sense(
     broken: dict[str, object],
