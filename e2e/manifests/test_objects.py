@@ -139,6 +139,12 @@ def test_an_objective_shows_what_a_reader_needs(objects: Objects, short_name: st
         {
             "sli": "99.942",
             "level": "Warning",
+            "window": {
+                "name": "2026-Q3",
+                "start": "2026-07-01T00:00:00Z",
+                "end": "2026-08-20T10:04:00Z",
+                "covered": "100.000",
+            },
             "errorBudget": {
                 "consumed": "57.834",
                 "remaining": "42.166",
@@ -155,7 +161,7 @@ def test_an_objective_shows_what_a_reader_needs(objects: Objects, short_name: st
     assert row == {
         "NAME": name,
         "OBJECTIVE": "99.9",
-        "WINDOW": "30d",
+        "WINDOW": "2026-Q3",
         "SLI": "99.942",
         "REMAINING": "42.166",
         "BURN 1H": "0.9",

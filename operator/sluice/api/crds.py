@@ -64,7 +64,7 @@ RESOURCES = (
         short_names=("slo", "sslo"),
         columns=(
             Column("Objective", ".spec.objective", "The share of good events promised, percent."),
-            Column("Window", ".spec.window.rolling", "The time that the objective is about."),
+            Column("Window", ".status.window.name", "The time that the objective is about."),
             Column("SLI", ".status.sli", "The share of good events in the window, percent."),
             Column("Remaining", ".status.errorBudget.remaining", "Budget left, percent."),
             Column(

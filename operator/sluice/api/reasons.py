@@ -40,6 +40,7 @@ class Reason(StrEnum):
     BUDGET_LOW = "BudgetLow"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     AGREEMENT_AT_RISK = "AgreementAtRisk"
+    PERIOD_CLOSED = "PeriodClosed"
 
     # A policy's decision
     STAGE_ENTERED = "StageEntered"

@@ -12,7 +12,7 @@ from kubernetes.aio import client
 
 from sluice.api.conditions import ConditionType
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.api.slo import ServiceLevelObjective
+from sluice.api.slo import AlertState, ServiceLevelObjective
 from sluice.api.source import MetricSourceSpec
 from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.objectives import Objectives
@@ -261,7 +261,17 @@ class Assembly:
                 remaining=remaining,
                 sli=self._sli(key),
                 burn_rates={window: float(rate) for window, rate in state.burn_rates.items()},
+                alerts=self._alerts(key),
             )
+
+    def _alerts(self, key: Key) -> dict[tuple[str, str], bool]:
+        found = self.cache.get(key)
+        told = found.status.alerts if isinstance(found, ServiceLevelObjective) else []
+        return {
+            (alert.severity.value, alert.long): alert.state is AlertState.FIRING
+            for alert in told
+            if alert.state in {AlertState.FIRING, AlertState.INACTIVE}
+        }
 
     def _sli(self, key: Key) -> float | None:
         found = self.cache.get(key)

@@ -5,13 +5,15 @@ where it says that series came, went or were reset, their samples, to be counted
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from sluice.api.reasons import Reason
 from sluice.budget.ledger import Flags, Floats
+from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.exceptions import Exceptions
@@ -80,24 +82,41 @@ class _Moved:
 _Parts = Mapping[tuple[Side, Part], Floats]
 
 
-class Reader:
-    """Reads the counters of one indicator."""
-
-    def __init__(self, source: Source, counted: Counted) -> None:
-        self._source = source
-        self._counted = counted
-        self._most = math.inf
+class SliceReader(Protocol):
+    """Reads the counts of one indicator."""
 
     @property
-    def counted(self) -> Counted:
-        """The counters that are read."""
-        return self._counted
+    def names(self) -> str:
+        """What is read, for messages."""
+
+    def trace(self) -> str:
+        """PromQL that gives something if there was something to read in the last day."""
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
-        """The counts of all slices of `grid`, in parts if the source finds it too much at once.
+        """The counts of all slices of `grid`."""
 
-        As that may have cost a timeout, it is remembered: also if the call fails because of it.
-        """
+    async def tick(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of a grid's only slice, which has not ended yet."""
+
+    async def values(self, grid: Grid) -> Mapping[Side, Floats] | Failure:
+        """What moves if counts do, at each slice's end, by side; NaN for nothing."""
+
+
+class InParts:
+    """Reads in halves what the source finds too much at once.
+
+    As that may have cost a timeout, it is remembered: also if the call fails because of it.
+
+    Args:
+        read: reads the counts of all slices of a grid at once.
+    """
+
+    def __init__(self, read: Callable[[Grid], Awaitable[GridCounts | Failure]]) -> None:
+        self._read = read
+        self._most = math.inf
+
+    async def __call__(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of all slices of `grid`."""
         most = self._most
         counts = await self._in_parts(grid)
         if grid.count > most and not isinstance(counts, Failure):
@@ -120,6 +139,28 @@ class Reader:
             return first
         second = await self._in_parts(grid.part(middle, grid.count))
         return second if isinstance(second, Failure) else _joined(first, second)
+
+
+class Reader:
+    """Reads the counters of one indicator."""
+
+    def __init__(self, source: Source, counted: Counted) -> None:
+        self._source = source
+        self._counted = counted
+        self._parts = InParts(self._read)
+
+    @property
+    def names(self) -> str:
+        """What is read, for messages."""
+        return " or ".join(str(selector) for selector in self._counted.selectors.values())
+
+    def trace(self) -> str:
+        """PromQL that gives something if there were counters in the last day."""
+        return f"count(last_over_time({self._counted.total}[{DAY}s]))"
+
+    async def read(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
+        return await self._parts(grid)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice, at about a tenth of the price.
