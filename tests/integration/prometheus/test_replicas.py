@@ -11,7 +11,8 @@ from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.budget.budget import Budget
 from sluice.budget.ledger import SLICE
-from sluice.indicators.meter import Meter, objective_of
+from sluice.indicators.declared import objective_of
+from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.scenarios import DAY, END, HOUR, SEED, Scenario, build
 from tests.integration.prometheus.synthetic import Service, Target, history
@@ -108,7 +109,7 @@ async def test_following_a_pair_live_gives_the_same_counts_as_reading_back(
     closed = int((END - 30) // SLICE * SLICE)
     for start in range(int(begin), closed, SLICE):
         assert live.counts(start, start + SLICE) == back.counts(start, start + SLICE)
-    budget = live.evaluate(objective_of(spec(scenario)), END).budget
+    budget = live.evaluate(objective_of(spec(scenario), END), END).budget
     assert isinstance(budget, Budget)
     assert float(budget.consumed) == pytest.approx(
         true_consumption(scenario, budget.bounds.start), abs=_POINTS
