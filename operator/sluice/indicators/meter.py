@@ -108,7 +108,7 @@ class Meter:
         self._reader: Reader | None = None
         self._oldest: int | None = None
         self._origin: Origin | None = None
-        self._present: Mapping[Side, float] = {}
+        self._present = 0.0
         self._boundaries: dict[int, _Values] = {}
 
     async def advance(self, now: float) -> Reading | Failure:
@@ -189,26 +189,29 @@ class Meter:
             return await self._begin(reader, now, due)
         if due <= closed:
             return None
-        live, before = self._ledger.live, closed
+        live, before, late = self._ledger.live, closed, False
         while closed < due:
-            count = min(_CHUNK, (due - closed) // SLICE)
-            problem = await self._put(reader, Grid(closed, SLICE, count))
-            if problem:
-                return problem
-            closed += count * SLICE
+            grid = Grid(closed, SLICE, min(_CHUNK, (due - closed) // SLICE))
+            counts = await self._put(reader, grid)
+            if isinstance(counts, Failure):
+                return counts
+            if closed == before:
+                late = self._changed(before, counts.start)
+            closed = grid.end
         if live is not None and live.until > closed:
             self._ledger.tick(_left(live, self._ledger.between(before, closed)))
-        return await self._look_again(reader, before)
+        return await self._look_again(reader, before, late=late)
 
     async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
         self._ledger = Ledger(self._window.length)
         self._oldest = self._origin = None
         self._boundaries.clear()
         start = max(self._window.bounds(now).start, (due - DAY) // HOUR * HOUR)
-        problem = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
-        if not problem:
-            self._oldest = start
-        return problem
+        counts = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
+        if isinstance(counts, Failure):
+            return counts
+        self._oldest = start
+        return None
 
     async def _backfill(self, reader: Reader, now: float) -> Failure | None:
         """Read the history before what was read, newest first, a day at a time."""
@@ -251,14 +254,14 @@ class Meter:
         counts = await reader.tick(grid)
         if isinstance(counts, Failure):
             return counts
-        if any(counts.present[side] > self._present[side] for side in counts.present):
+        if counts.present > self._present or not counts.covered[0]:
             counts = await reader.read(grid)
             if isinstance(counts, Failure):
                 return counts
         self._ledger.tick(_live(grid, counts, self._ledger.live))
         return None
 
-    async def _put(self, reader: Reader, grid: Grid) -> Failure | None:
+    async def _put(self, reader: Reader, grid: Grid) -> GridCounts | Failure:
         """Read slices and write them behind the newest."""
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
@@ -267,26 +270,31 @@ class Meter:
             return _not_a_counter(reader.counted, counts.restlessness)
         self._write(grid, counts)
         self._present = counts.present
-        return None
+        return counts
 
-    async def _look_again(self, reader: Reader, before: int) -> Failure | None:
+    async def _look_again(self, reader: Reader, before: int, *, late: bool) -> Failure | None:
         """Read the two slices up to `before` again, if late samples have come in.
 
-        Late samples move the counters' values at the boundaries, which are cheap to compare.
+        Late samples move the counters' values at the boundaries, which are cheap to compare: `late`
+        says that they did so at `before`.
         """
         grid = Grid(before - _REREAD * SLICE, SLICE, _REREAD)
-        values = await reader.values(grid)
-        if isinstance(values, Failure):
-            return values
-        if all(
-            self._boundaries.get(time) in {None, now} for time, now in _boundaries(grid, values)
-        ):
-            return None
+        if not late:
+            first = grid.part(0, 1)
+            values = await reader.values(first)
+            if isinstance(values, Failure):
+                return values
+            if not self._changed(first.end, {side: float(row[0]) for side, row in values.items()}):
+                return None
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
             return counts
         self._write(grid, counts)
         return None
+
+    def _changed(self, time: int, values: Mapping[Side, float]) -> bool:
+        """Whether the counters' values at a boundary are not those that were read before."""
+        return self._boundaries.get(time) not in {None, _values(values)}
 
     def _write(self, grid: Grid, counts: GridCounts) -> None:
         self._ledger.put(_slices(grid, counts))
@@ -304,14 +312,19 @@ def _slices(grid: Grid, counts: GridCounts) -> Slices:
 
 
 def _boundaries(grid: Grid, values: Mapping[Side, Floats]) -> list[tuple[int, _Values]]:
-    """The counters' values at each slice's end; None for a side without any."""
+    """The counters' values at the ends of the last slices."""
     return [
         (
             grid.start + (index + 1) * grid.width,
-            tuple(None if np.isnan(row[index]) else float(row[index]) for row in values.values()),
+            _values({side: float(row[index]) for side, row in values.items()}),
         )
         for index in range(max(0, grid.count - _REREAD - 1), grid.count)
     ]
+
+
+def _values(values: Mapping[Side, float]) -> _Values:
+    """To be compared: None for a side without any value."""
+    return tuple(None if np.isnan(value) else value for value in values.values())
 
 
 def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:

@@ -159,7 +159,8 @@ SELECTORS = {
     "query",
     [
         promql.movement_query(SELECTORS, 300),
-        promql.tick_query(SELECTORS, 97),
+        promql.movement_query(SELECTORS, 300, 61),
+        promql.tick_query(SELECTORS, Side.BAD, 97),
         promql.value_query(SELECTORS),
         promql.exceptions_query(SELECTORS[Side.BAD], 300),
         promql.facts_query(SELECTORS[Side.TOTAL], {"a"}, {"10.0.0.1:80", 'odd"\\'}, 300),

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -46,18 +47,21 @@ class Backend:
 
     def __init__(self) -> None:
         self.members: list[tuple[dict[str, str], list[tuple[float, str]]]] = []
+        self.queries: list[str] = []
 
     def add(self, side: Side, part: Part, *values: float | str) -> None:
         pairs = [(GRID.start + 300.0 * n, str(value)) for n, value in enumerate(values, 1)]
         self.members.append(({SIDE: side, PART: part}, pairs))
 
     def plain(self, side: Side, *moved: float) -> None:
-        """A side with one series that moves."""
-        self.add(side, Part.MOVED, *moved)
-        for part in (Part.MATCHED, Part.SEEN, Part.PRESENT):
+        """A side with one series that moves, from 100 on in every slice."""
+        self.add(side, Part.VALUE, *(100 + it for it in moved))
+        self.add(side, Part.START_VALUE, *(100 for _ in moved))
+        for part in (Part.SEEN, Part.PRESENT, Part.START_PRESENT):
             self.add(side, part, *(1.0 for _ in moved))
 
-    async def handle(self, _: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
+        self.queries.append(str((await request.post())["query"]))
         result = [{"metric": labels, "values": values} for labels, values in self.members]
         data = {"status": "success", "data": {"resultType": "matrix", "result": result}}
         return web.Response(text=json.dumps(data), content_type="application/json")
@@ -121,8 +125,63 @@ async def test_values_that_are_no_numbers_and_members_not_asked_for_are_left_out
     backend: Backend, source: Prometheus
 ) -> None:
     backend.plain(Side.TOTAL, 10, 20, 30)
-    backend.add(Side.BAD, Part.MOVED, "NaN", "+Inf", "2")
-    backend.members.append(({SIDE: "other", PART: "moved"}, [(3300, "5")]))
+    backend.add(Side.BAD, Part.START_VALUE, "0", "0", "0")
+    backend.add(Side.BAD, Part.VALUE, "NaN", "+Inf", "2")
+    backend.members.append(({SIDE: "other", PART: "value"}, [(3300, "5")]))
     backend.members.append(({}, [(3300, "5")]))
-    backend.members.append(({SIDE: "bad", PART: "moved"}, [(1e12, "5")]))
+    backend.members.append(({SIDE: "bad", PART: "value"}, [(1e12, "5")]))
     assert (await read(source, Side.BAD)).bad.tolist() == [0, 0, 2]
+
+
+async def looked_back(backend: Backend, source: Prometheus, *ages: float) -> list[int]:
+    """How many seconds before the slice are read, slice by slice, by the ages of its first value.
+
+    A slice is read twice if the first time was not enough.
+    """
+    reader, found = Reader(source, Counted(Selector("a"), Selector("b"), Side.BAD)), []
+    for age in ages:
+        backend.members, backend.queries = [], []
+        backend.plain(Side.TOTAL, 10)
+        backend.add(Side.TOTAL, Part.START_OLDEST, GRID.start - age)
+        counts = await reader.read(Grid(GRID.start, 300, 1))
+        assert isinstance(counts, GridCounts)
+        assert counts.total.tolist() == [10]
+        ranges = (re.search(r"resets\(a\[(\d+)s\]", query) for query in backend.queries)
+        found += [int(match[1]) - 300 for match in ranges if match]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ages", "seconds"),
+    [
+        ((59.5, 59.5, 59.5), [300, 61, 61]),
+        ((14, 44, 29), [300, 15, 300, 45]),
+        ((300, 10), [300, 300]),
+        ((30, 31), [300, 31, 300]),
+        ((250, *[10.0] * 13), [300, *[251] * 12, 11]),
+    ],
+)
+async def test_a_slice_is_looked_back_from_as_far_as_an_hour_needed_and_never_less_than_it_needs(
+    backend: Backend, source: Prometheus, ages: tuple[float, ...], seconds: list[int]
+) -> None:
+    assert await looked_back(backend, source, *ages) == seconds
+
+
+@pytest.mark.parametrize("age", [0.0, 15.0])
+async def test_many_slices_are_looked_back_from_in_full(
+    backend: Backend, source: Prometheus, age: float
+) -> None:
+    backend.plain(Side.TOTAL, 10, 10, 10)
+    backend.add(Side.TOTAL, Part.START_OLDEST, *[GRID.start - age] * 3)
+    await read(source, Side.BAD)
+    assert "resets(a[600s])" in backend.queries[0]
+
+
+@pytest.mark.parametrize(("side", "watched"), [(Side.BAD, Side.BAD), (Side.GOOD, Side.TOTAL)])
+async def test_a_tick_counts_the_series_of_the_side_that_shows_a_first_error(
+    backend: Backend, source: Prometheus, side: Side, watched: Side
+) -> None:
+    counted = Counted(Selector("a"), Selector("b"), side)
+    await Reader(source, counted).tick(Grid(3000, 60, 1))
+    assert backend.queries[0].count("count(") == 1
+    assert f"count({counted.selectors[watched]}<Inf)" in backend.queries[0]
