@@ -166,7 +166,7 @@ class Reader:
         return self._counts(sides, parts)
 
     async def _ends(self, grid: Grid) -> _Parts | Failure:
-        """What `movement_query` gives.
+        """Values at the ends of slices, and whether all series are plain.
 
         Most of its price is in looking back before the slice. So of a single slice that is done
         only as far as it was needed in the last hour, and in full if that proves too little.
@@ -185,7 +185,10 @@ class Reader:
         return await self._movement(grid, promql.LOOKBACK)
 
     async def _movement(self, grid: Grid, lookback: int) -> _Parts | Failure:
-        query = promql.movement_query(self._counted.selectors, grid.width, lookback)
+        selectors = self._counted.selectors
+        query = promql.movement_query(selectors, grid.width, lookback)
+        if grid.count == 1:
+            query = promql.union(query, promql.oldest_query(selectors, grid.width))
         series = await self._range(query, grid)
         return series if isinstance(series, Failure) else _parts(series, grid, self._counted)
 

@@ -160,6 +160,7 @@ SELECTORS = {
     [
         promql.movement_query(SELECTORS, 300),
         promql.movement_query(SELECTORS, 300, 61),
+        promql.oldest_query(SELECTORS, 300),
         promql.tick_query(SELECTORS, Side.BAD, 97),
         promql.value_query(SELECTORS),
         promql.exceptions_query(SELECTORS[Side.BAD], 300),
