@@ -70,10 +70,13 @@ demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to pl
 bench-accuracy: setup ## Compare measured budgets with the truth (about five minutes)
 	exec python -m benchmarks.accuracy
 
+bench-cost: setup ## Count the samples that Prometheus reads (about two minutes)
+	exec python -m benchmarks.cost
+
 wheel: setup ## Build the wheel into dist/
 	python -m hatchling build --target wheel
 
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy wheel clean
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost wheel clean
