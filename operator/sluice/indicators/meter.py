@@ -224,6 +224,10 @@ class Meter:
             if isinstance(counts, Failure):
                 return counts
             self._ledger.put(_slices(grid, counts))
+            # A day without data may be the first of many: a new service, or a short retention. If
+            # the source finds the question too much there is something, and it is read on.
+            if first > start and not counts.covered.any():
+                first = start if await reader.exists(start, first) is False else first
             self._oldest = first
         return None
 

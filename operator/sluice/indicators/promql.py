@@ -246,6 +246,11 @@ def value_query(selectors: dict[Side, Selector]) -> str:
     )
 
 
+def existence_query(selector: Selector, seconds: int) -> str:
+    """How many series have had samples in the last `seconds`; nothing if none has."""
+    return f"count(last_over_time({selector}[{seconds}s]))"
+
+
 def exceptions_query(selector: Selector, width: int) -> str:
     """The series that `MOVED` misses or misjudges, and the movement of the others (by `PART`)."""
     resets, plain = _resets(selector, width, LOOKBACK), _plain(selector, width)

@@ -152,6 +152,12 @@ class Reader:
             return series
         return _values(_parts(series, grid, self._counted))
 
+    async def exists(self, start: int, end: int) -> bool | Failure:
+        """Whether the total has any samples after `start` up to `end`."""
+        query = promql.existence_query(self._counted.total, end - start)
+        found = await self._source.instant(query, end)
+        return found if isinstance(found, Failure) else bool(found)
+
     async def _read(self, grid: Grid) -> GridCounts | Failure:
         parts = await self._ends(grid)
         if isinstance(parts, Failure):

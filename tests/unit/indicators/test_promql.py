@@ -163,6 +163,7 @@ SELECTORS = {
         promql.oldest_query(SELECTORS, 300),
         promql.tick_query(SELECTORS, Side.BAD, 97),
         promql.value_query(SELECTORS),
+        promql.existence_query(SELECTORS[Side.TOTAL], 86_400),
         promql.exceptions_query(SELECTORS[Side.BAD], 300),
         promql.facts_query(SELECTORS[Side.TOTAL], {"a"}, {"10.0.0.1:80", 'odd"\\'}, 300),
         promql.boundaries_query(Selector("x_bucket")),
