@@ -8,7 +8,6 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
@@ -29,6 +28,8 @@ _NEAR = 3
 _SMALLEST = 12
 # Scrape intervals seldom divide a slice: the age of a boundary's value comes around in an hour.
 _REMEMBERED = 12
+# Beyond it a sum of values is not exact to an event: the series are subtracted one by one.
+_EXACT = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +270,8 @@ def _exceptional(parts: _Parts, side: Side) -> Flags:
     seen, present, before = (
         np.nan_to_num(parts[side, part]) for part in (Part.SEEN, Part.PRESENT, Part.START_PRESENT)
     )
-    exceptional: Flags = (seen != present) | (seen != before)
+    inexact = np.nan_to_num(parts[side, Part.VALUE]) > _EXACT
+    exceptional: Flags = (seen != present) | (seen != before) | inexact
     return exceptional
 
 
@@ -280,7 +282,7 @@ def _age(parts: _Parts, grid: Grid) -> int:
         for (_, part), times in parts.items()
         if part is Part.START_OLDEST and not np.isnan(times[0])
     ]
-    return ceil(grid.start - min(oldest, default=grid.start))
+    return math.ceil(grid.start - min(oldest, default=grid.start))
 
 
 def _restlessness(parts: _Parts, side: Side) -> float:

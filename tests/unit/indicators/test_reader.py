@@ -167,6 +167,15 @@ async def test_a_slice_is_looked_back_from_as_far_as_an_hour_needed_and_never_le
     assert await looked_back(backend, source, *ages) == seconds
 
 
+@pytest.mark.parametrize(("value", "one_by_one"), [(2.0**53 - 200, False), (2.0**60, True)])
+async def test_values_too_large_to_be_added_exactly_are_subtracted_one_by_one(
+    backend: Backend, source: Prometheus, value: float, one_by_one: bool
+) -> None:
+    backend.plain(Side.TOTAL, value, 0.0, 0.0)
+    await read(source, Side.BAD)
+    assert any(" unless " in query for query in backend.queries) == one_by_one
+
+
 @pytest.mark.parametrize("age", [0.0, 15.0])
 async def test_many_slices_are_looked_back_from_in_full(
     backend: Backend, source: Prometheus, age: float
