@@ -73,10 +73,13 @@ bench-accuracy: setup ## Compare measured budgets with the truth (about five min
 bench-cost: setup ## Count the samples that Prometheus reads (about two minutes)
 	exec python -m benchmarks.cost
 
+bench-scale: setup tools ## Measure a controller with 100 and 1,000 objectives (about twenty minutes)
+	exec python -m benchmarks.scale
+
 wheel: setup ## Build the wheel into dist/
 	python -m hatchling build --target wheel
 
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost wheel clean
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-scale wheel clean
