@@ -24,7 +24,8 @@ from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.budget import Budget
-from sluice.indicators.meter import Meter, Reading, objective_of
+from sluice.indicators.declared import objective_of
+from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.synthetic import REQUESTS
 
@@ -106,7 +107,7 @@ async def _measure(case: Case, source: Prometheus, server: Server) -> Outcome:
             key=lambda consumed: abs(consumed - truth),
         )
     }
-    allowed = float(objective_of(spec).allowance)
+    allowed = float(objective_of(spec, END).allowance)
     for tool, formula in _PEERS.items():
         ratio = server.value(formula(Question(total, bad, round(END - start))), END)
         spent[tool] = None if ratio is None else 100 * ratio / allowed
@@ -121,7 +122,7 @@ async def _read(spec: ServiceLevelObjectiveSpec, source: Prometheus, begin: floa
         if not isinstance(reading, Reading):
             raise TypeError(f"{spec.indicator}: {reading.message}")
         now += _TICK
-    budget = meter.evaluate(objective_of(spec), END).budget
+    budget = meter.evaluate(objective_of(spec, END), END).budget
     if not isinstance(budget, Budget):
         raise TypeError(f"{spec.indicator}: {budget.message}")
     return budget

@@ -16,6 +16,7 @@ from sluice.api.crds import RESOURCES
 pytestmark = pytest.mark.controlplane
 
 KINDS = [resource.name for resource in RESOURCES]
+TEAM_KINDS = [resource.name for resource in RESOURCES if resource.namespaced]
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
 
@@ -41,6 +42,7 @@ AT_HOME = (
     rights(("create",), "leases.coordination.k8s.io")
     | rights(("get", "update"), "leases.coordination.k8s.io", name="sluice")
     | rights(("get",), "configmaps", name="sluice-kill-switch")
+    | rights(("get",), "secrets")
 )
 
 
@@ -83,16 +85,16 @@ def test_the_controller_may_do_what_it_does_and_nothing_else(
 @pytest.mark.parametrize(
     ("role", "expected"),
     [
-        ("view", rights(READ, *KINDS)),
-        ("edit", rights(READ, *KINDS) | rights(WRITE, "servicelevelobjectives.sluice.dev")),
-        ("admin", rights(READ, *KINDS) | rights(WRITE, "servicelevelobjectives.sluice.dev")),
+        ("view", rights(READ, *TEAM_KINDS)),
+        ("edit", rights(READ, *TEAM_KINDS) | rights(WRITE, "servicelevelobjectives.sluice.dev")),
+        ("admin", rights(READ, *TEAM_KINDS) | rights(WRITE, "servicelevelobjectives.sluice.dev")),
         (
             "sluice-policy-editor",
-            rights(READ, *KINDS) | rights(WRITE, "errorbudgetpolicies.sluice.dev"),
+            rights(READ, *TEAM_KINDS) | rights(WRITE, "errorbudgetpolicies.sluice.dev"),
         ),
         (
             "sluice-overrider",
-            rights(READ, *KINDS) | rights(("create", "delete"), "gateoverrides.sluice.dev"),
+            rights(READ, *TEAM_KINDS) | rights(("create", "delete"), "gateoverrides.sluice.dev"),
         ),
     ],
 )

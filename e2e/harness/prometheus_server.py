@@ -1,9 +1,10 @@
 """A real Prometheus for as long as a `with` block runs."""
 
 import http.client
-from collections.abc import Iterable, Iterator, Sequence
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,23 +36,45 @@ class ScrapeTarget:
     instance: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Whom Prometheus lets in, and how the harness gets in.
+
+    Attributes:
+        config: its web configuration (`--web.config.file`).
+        headers: what the harness sends.
+        context: how it does so over TLS; None for a server without.
+    """
+
+    config: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    context: ssl.SSLContext | None = None
+
+
 class Prometheus:
     """A running Prometheus with a data directory of its own."""
 
     def __init__(
-        self, scope: Scope, programs: PrometheusPrograms, flags: Sequence[str], interval: str
+        self,
+        scope: Scope,
+        programs: PrometheusPrograms,
+        flags: Sequence[str],
+        interval: str,
+        door: Door,
     ) -> None:
         self._scope = scope
         self._programs = programs
         self._flags = list(flags)
         self._interval = interval
+        self._door = door
         self._port = free_port()
         self._daemon: Daemon | None = None
 
     @property
     def url(self) -> str:
         """Its base URL; the same after a stop and a start."""
-        return f"http://{LOOPBACK}:{self._port}"
+        scheme = "http" if self._door.context is None else "https"
+        return f"{scheme}://{LOOPBACK}:{self._port}"
 
     @property
     def data(self) -> Path:
@@ -129,14 +152,17 @@ class Prometheus:
 
     @property
     def _client(self) -> Client:
-        return Client(self.url)
+        return Client(self.url, self._door.headers, self._door.context)
 
     @property
     def _config(self) -> Path:
         return self._scope.directory / "prometheus.yaml"
 
     def _start(self) -> Daemon:
+        web = self._scope.directory / "web.yaml"
+        web.write_text(self._door.config)
         arguments = [
+            f"--web.config.file={web}",
             f"--config.file={self._config}",
             f"--storage.tsdb.path={self.data}",
             "--storage.tsdb.retention.time=20y",  # old history must not be dropped at the start
@@ -165,6 +191,7 @@ def prometheus(
     rules: str = "",
     interval: str = "1s",
     flags: Sequence[str] = (),
+    door: Door | None = None,
     keep_logs: Path | None = None,
 ) -> Iterator[Prometheus]:
     """A Prometheus with back-filled history that scrapes targets.
@@ -178,6 +205,7 @@ def prometheus(
         rules: a rule file's text.
         interval: the scrape and evaluation interval.
         flags: further flags.
+        door: whom it lets in; default: everybody.
         keep_logs: a directory to copy its log into at the end.
 
     Raises:
@@ -186,7 +214,7 @@ def prometheus(
     """
     programs = prometheus_programs()
     with scope("sluice-prometheus-", keep_logs=keep_logs) as running:
-        server = Prometheus(running, programs, flags, interval)
+        server = Prometheus(running, programs, flags, interval, door or Door())
         if history is not None:
             backfill(programs.promtool, history, server.data, running.directory)
         server.configure(targets, rules)

@@ -1,9 +1,11 @@
 """Ask a Prometheus."""
 
 import json
+import ssl
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,9 +21,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A Prometheus at an address."""
+    """A Prometheus at an address, with what it wants to see before it answers."""
 
     url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    context: ssl.SSLContext | None = None
 
     def api(self, path: str, **parameters: str | float) -> Any:
         """Call its API, for example `api("query", query="up")`, and return the answer's data."""
@@ -49,9 +53,9 @@ class Client:
             ValueError: when Prometheus finds fault with the request; with what it says.
             OSError: when it does not answer, or is not ready to.
         """
-        request = urllib.request.Request(self.url + path, method=method)
+        request = urllib.request.Request(self.url + path, method=method, headers=dict(self.headers))
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=60, context=self.context) as answer:
                 content: bytes = answer.read()
                 return content
         except urllib.error.HTTPError as error:

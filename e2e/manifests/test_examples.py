@@ -18,7 +18,9 @@ def test_all_examples_are_applied_by_one_command_and_again_without_a_change(
         pytest.skip("the examples' namespaces could be somebody's in a cluster that is not ours")
     apply = ("apply", "-R", "-f", str(EXAMPLES))
     # Another test may have used these namespaces and not have waited for their end.
-    control_plane.kubectl("delete", "namespace", "shop", "payments", "--ignore-not-found")
+    control_plane.kubectl(
+        "delete", "namespace", "shop", "payments", "budgets", "--ignore-not-found"
+    )
     try:
         created = control_plane.kubectl(*apply).stdout.splitlines()
         assert len(created) >= 9

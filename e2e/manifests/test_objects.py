@@ -23,6 +23,7 @@ OVERRIDE = {
     "createdBy": "alice",
     "expiresAt": "2099-01-01T00:00:00Z",
 }
+SOURCE = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
 AN_HOUR_OF_2020 = "2020-01-01T00:00:00Z"
 
 
@@ -80,7 +81,12 @@ def objects(control_plane: ControlPlane, namespace: str) -> Objects:
 
 @pytest.mark.parametrize(
     ("kind", "spec"),
-    [("ServiceLevelObjective", SLO), ("ErrorBudgetPolicy", POLICY), ("GateOverride", OVERRIDE)],
+    [
+        ("ServiceLevelObjective", SLO),
+        ("ErrorBudgetPolicy", POLICY),
+        ("GateOverride", OVERRIDE),
+        ("MetricSource", SOURCE),
+    ],
 )
 def test_a_new_object_is_marked_as_not_looked_at(
     objects: Objects, kind: str, spec: dict[str, Any]
@@ -133,6 +139,12 @@ def test_an_objective_shows_what_a_reader_needs(objects: Objects, short_name: st
         {
             "sli": "99.942",
             "level": "Warning",
+            "window": {
+                "name": "2026-Q3",
+                "start": "2026-07-01T00:00:00Z",
+                "end": "2026-08-20T10:04:00Z",
+                "covered": "100.000",
+            },
             "errorBudget": {
                 "consumed": "57.834",
                 "remaining": "42.166",
@@ -149,7 +161,7 @@ def test_an_objective_shows_what_a_reader_needs(objects: Objects, short_name: st
     assert row == {
         "NAME": name,
         "OBJECTIVE": "99.9",
-        "WINDOW": "30d",
+        "WINDOW": "2026-Q3",
         "SLI": "99.942",
         "REMAINING": "42.166",
         "BURN 1H": "0.9",
@@ -209,15 +221,30 @@ def test_an_override_shows_who_why_and_until_when(objects: Objects) -> None:
     }
 
 
+def test_a_source_shows_where_it_is_and_whether_it_answers(objects: Objects) -> None:
+    objects.create("MetricSource", "shown", SOURCE)
+    objects.patch_status("msrc", "shown", {"conditions": [condition("Ready", "False")]})
+    row = objects.row("msrc", "shown")
+    assert row.pop("AGE")
+    assert row == {
+        "NAME": "shown",
+        "URL": "http://prometheus.monitoring:9090",
+        "READY": "False",
+        "REASON": "Testing",
+    }
+
+
 def test_one_category_lists_all_kinds(objects: Objects) -> None:
     objects.create("ServiceLevelObjective", "listed", SLO)
     objects.create("ErrorBudgetPolicy", "listed", POLICY)
     objects.create("GateOverride", "listed", OVERRIDE)
+    objects.create("MetricSource", "listed", SOURCE)
     listed = objects.kubectl("get", "sluice", "-o", "name").stdout.split()
     assert {name for name in listed if name.endswith("/listed")} == {
         "servicelevelobjective.sluice.dev/listed",
         "errorbudgetpolicy.sluice.dev/listed",
         "gateoverride.sluice.dev/listed",
+        "metricsource.sluice.dev/listed",
     }
 
 

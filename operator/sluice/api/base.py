@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -184,3 +185,25 @@ Name = Annotated[
     Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253),
 ]
 """The name of a Kubernetes object."""
+
+OBJECTIVE_RULE = rule(
+    "self.matches('^[0-9]+([.][0-9]+)?$') && double(self) > 0.0 && double(self) < 100.0",
+    'an objective lies between 0 and 100 percent, both excluded: write it as "99.9"',
+)
+
+
+def _check_objective(value: Any) -> Any:
+    """Before the pattern, so that the reader sees the rule and not a regular expression."""
+    if isinstance(value, str):
+        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", value)
+        require((OBJECTIVE_RULE, number is not None and 0 < Decimal(value) < 100))  # noqa: PLR2004 - percent
+    return value
+
+
+ObjectivePercent = Annotated[
+    str,
+    # Three digits match, so that who writes 100 reads the rule and not a regular expression.
+    Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$", max_length=10),
+    BeforeValidator(_check_objective),
+]
+"""A percentage between 0 and 100, both excluded, as a string."""

@@ -11,6 +11,7 @@ from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.schema import RULES, Schema, structural, without_defaults_in_lists
 from sluice.api.slo import ServiceLevelObjective
+from sluice.api.source import MetricSource
 
 CATEGORY = "sluice"
 
@@ -35,6 +36,7 @@ class Resource:
     short_names: tuple[str, ...]
     columns: tuple[Column, ...]
     rules: tuple[dict[str, str], ...] = ()
+    namespaced: bool = True
 
     @property
     def kind(self) -> str:
@@ -62,7 +64,7 @@ RESOURCES = (
         short_names=("slo", "sslo"),
         columns=(
             Column("Objective", ".spec.objective", "The share of good events promised, percent."),
-            Column("Window", ".spec.window.rolling", "The time that the objective is about."),
+            Column("Window", ".status.window.name", "The time that the objective is about."),
             Column("SLI", ".status.sli", "The share of good events in the window, percent."),
             Column("Remaining", ".status.errorBudget.remaining", "Budget left, percent."),
             Column(
@@ -116,6 +118,18 @@ RESOURCES = (
             _AGE,
         ),
     ),
+    Resource(
+        model=MetricSource,
+        plural="metricsources",
+        short_names=("msrc",),
+        namespaced=False,
+        columns=(
+            Column("URL", ".spec.prometheus.url", "Where it is."),
+            _condition("Ready", "Whether it answers."),
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', "Why, in one word."),
+            _AGE,
+        ),
+    ),
 )
 """Every kind of `sluice.dev`, in the order of the documentation."""
 
@@ -137,7 +151,7 @@ def crd(resource: Resource) -> dict[str, Any]:
                 "shortNames": list(resource.short_names),
                 "categories": [CATEGORY],
             },
-            "scope": "Namespaced",
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
             "versions": [
                 {
                     "name": VERSION,

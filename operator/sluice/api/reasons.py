@@ -25,6 +25,9 @@ class Reason(StrEnum):
     SOURCE_TIMEOUT = "SourceTimeout"
     SOURCE_ERROR = "SourceError"
     INVALID_RESPONSE = "InvalidResponse"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason
+    SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105 - a reason
+    INVALID_SECRET = "InvalidSecret"  # noqa: S105 - a reason
 
     # A budget
     BACKFILLING = "Backfilling"
@@ -37,6 +40,7 @@ class Reason(StrEnum):
     BUDGET_LOW = "BudgetLow"
     BUDGET_EXHAUSTED = "BudgetExhausted"
     AGREEMENT_AT_RISK = "AgreementAtRisk"
+    PERIOD_CLOSED = "PeriodClosed"
 
     # A policy's decision
     STAGE_ENTERED = "StageEntered"

@@ -18,6 +18,7 @@ def page(resource: Resource) -> str:
 
 def _head(resource: Resource, schema: Schema) -> list[str]:
     short_names = " and ".join(f"`{name}`" for name in resource.short_names)
+    scope = "namespaced" if resource.namespaced else "cluster-scoped"
     return [
         f"# {resource.kind}",
         "",
@@ -25,7 +26,7 @@ def _head(resource: Resource, schema: Schema) -> list[str]:
         "",
         schema["description"],
         "",
-        f"`{GROUP}/{VERSION}`, namespaced; `kubectl` also knows it as {short_names}.",
+        f"`{GROUP}/{VERSION}`, {scope}; `kubectl` also knows it as {short_names}.",
         "",
     ]
 

@@ -1,16 +1,16 @@
 """`ServiceLevelObjective`: what is measured, against what, and what came of it."""
 
-import re
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from sluice.api.base import (
+    OBJECTIVE_RULE,
     Atomic,
-    Duration,
     Name,
+    ObjectivePercent,
     Percent,
     Spec,
     Status,
@@ -19,10 +19,10 @@ from sluice.api.base import (
     require,
     rule,
 )
+from sluice.api.budgeting import Budgeting
+from sluice.api.indicator import Indicator
 from sluice.api.metadata import Condition, ShortlyNamed
-
-Selector = Annotated[str, Field(min_length=1, max_length=4096)]
-"""A PromQL vector selector; its syntax is checked by the controller."""
+from sluice.api.window import Window
 
 
 class Level(StrEnum):
@@ -35,146 +35,16 @@ class Level(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Counter(Spec):
-    """Events that a Prometheus counter counts."""
-
-    metric: Selector = Field(
-        description=(
-            "A PromQL vector selector of a counter, such as "
-            '`http_requests_total{job="checkout"}`. All series that it selects are added up.'
-        )
-    )
-
-
-GOOD_OR_BAD = rule("has(self.good) != has(self.bad)", "set exactly one of good and bad")
-
-
-class RatioIndicator(Spec):
-    """Good or bad events as a share of all events."""
-
-    model_config = ConfigDict(json_schema_extra=cel(GOOD_OR_BAD))
-    total: Counter = Field(description="All events that count.")
-    bad: Counter | None = Field(
-        default=None, description="The events that broke the promise; or set `good`."
-    )
-    good: Counter | None = Field(
-        default=None, description="The events that kept the promise; or set `bad`."
-    )
-
-    @model_validator(mode="after")
-    def _check_good_or_bad(self) -> Self:
-        require((GOOD_OR_BAD, (self.good is None) != (self.bad is None)))
-        return self
-
-
-class LatencyIndicator(Spec):
-    """The share of requests slower than a threshold, from a classic Prometheus histogram."""
-
-    metric: str = Field(
-        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
-        max_length=512,
-        description=(
-            "The histogram's base name, without `_bucket`: `http_request_duration_seconds`. "
-            "Buckets are read as seconds."
-        ),
-    )
-    selector: str = Field(
-        default="",
-        max_length=4096,
-        description='Label matchers without braces: `job="checkout",code!~"5.."`.',
-    )
-    threshold: Duration = Field(
-        description="A request slower than this is bad. It must be one of the bucket boundaries."
-    )
-
-
-ONE_INDICATOR = rule("has(self.ratio) != has(self.latency)", "set exactly one of ratio and latency")
-
-
-class Indicator(Spec):
-    """Where good and bad events are counted: exactly one kind."""
-
-    model_config = ConfigDict(json_schema_extra=cel(ONE_INDICATOR))
-    ratio: RatioIndicator | None = Field(
-        default=None, description="Good or bad events over all events, from two counters."
-    )
-    latency: LatencyIndicator | None = Field(
-        default=None, description="Requests slower than a threshold, from a classic histogram."
-    )
-
-    @model_validator(mode="after")
-    def _check_one_indicator(self) -> Self:
-        require((ONE_INDICATOR, (self.ratio is None) != (self.latency is None)))
-        return self
-
-
-ROLLING_PATTERN = "^[1-9][0-9]{0,3}[hdw]$"
-_LONGEST_WINDOW = 92 * 24
-_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
-
-WINDOW_RULE = rule(
-    f"self.matches('{ROLLING_PATTERN}') && "
-    "int(self.substring(0, size(self) - 1)) * (self.endsWith('h') ? 1 : "
-    f"self.endsWith('d') ? 24 : 168) <= {_LONGEST_WINDOW}",
-    "a rolling window is 1h to 92d long: write it as 30d, 4w or 6h",
-)
-
-
-def _is_window(text: str) -> bool:
-    return (
-        re.fullmatch(ROLLING_PATTERN, text) is not None
-        and int(text[:-1]) * _HOURS[text[-1]] <= _LONGEST_WINDOW
-    )
-
-
-class Window(Spec):
-    """The time that the objective is about."""
-
-    rolling: str = Field(
-        pattern=ROLLING_PATTERN,
-        max_length=32,
-        json_schema_extra=cel(WINDOW_RULE),
-        description="A window that ends now: `30d`, `4w`, `6h`; from 1h to 92d.",
-    )
-
-    @field_validator("rolling", mode="before")
-    @classmethod
-    def _check_window(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            require((WINDOW_RULE, _is_window(value)))
-        return value
-
-
 class SourceReference(Spec):
     """Where the events are read."""
 
     name: Name = Field(
         default="default",
-        description="The name of a source. `default` is the controller's `--prometheus-url`.",
+        description=(
+            "The name of a MetricSource. Unless there is one called `default`, that is the "
+            "controller's `--prometheus-url`."
+        ),
     )
-
-
-OBJECTIVE_RULE = rule(
-    "self.matches('^[0-9]+([.][0-9]+)?$') && double(self) > 0.0 && double(self) < 100.0",
-    'an objective lies between 0 and 100 percent, both excluded: write it as "99.9"',
-)
-
-
-def _check_objective(value: Any) -> Any:
-    """Before the pattern, so that the reader sees the rule and not a regular expression."""
-    if isinstance(value, str):
-        number = re.fullmatch(r"[0-9]+(\.[0-9]+)?", value)
-        require((OBJECTIVE_RULE, number is not None and 0 < Decimal(value) < 100))  # noqa: PLR2004 - percent
-    return value
-
-
-ObjectivePercent = Annotated[
-    str,
-    # Three digits match, so that who writes 100 reads the rule and not a regular expression.
-    Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$", max_length=10),
-    BeforeValidator(_check_objective),
-]
-"""A percentage between 0 and 100, both excluded, as a string."""
 
 
 AGREEMENT_RULE = rule(
@@ -183,10 +53,16 @@ AGREEMENT_RULE = rule(
 )
 
 
+THRESHOLD_RULE = rule(
+    "!has(self.indicator.threshold) || has(self.budgeting)",
+    "a threshold has no events to count: set budgeting.timeslices",
+)
+
+
 class ServiceLevelObjectiveSpec(Spec):
     """A promise about a service, and how to measure whether it is kept."""
 
-    model_config = ConfigDict(json_schema_extra=cel(AGREEMENT_RULE))
+    model_config = ConfigDict(json_schema_extra=cel(AGREEMENT_RULE, THRESHOLD_RULE))
     service: str = Field(
         default="",
         max_length=253,
@@ -206,6 +82,10 @@ class ServiceLevelObjectiveSpec(Spec):
         description="The share agreed with customers (SLA), in percent; below the objective.",
     )
     window: Window = Field(description="The time that the objective is about.")
+    budgeting: Budgeting | None = Field(
+        default=None,
+        description="How the budget is counted. If left out: by events, whenever they happen.",
+    )
     indicator: Indicator = Field(description="Where good and bad events are counted.")
     source: SourceReference = Field(
         default=SourceReference(), description="Where the events are read."
@@ -217,31 +97,38 @@ class ServiceLevelObjectiveSpec(Spec):
         le=10**15,
         description=(
             "The budget is unknown below this many events in the window. "
-            "Default: enough for five allowed bad events, 5 / (1 - objective)."
+            "Default: enough for five allowed bad events, 5 / (1 - objective). With time slices "
+            "it counts those, and the default is 1."
         ),
     )
 
     @model_validator(mode="after")
-    def _check_agreement(self) -> Self:
+    def _check_fields_together(self) -> Self:
         below = self.agreement is None or Decimal(self.agreement) < Decimal(self.objective)
-        require((AGREEMENT_RULE, below))
+        counted = self.indicator.threshold is None or self.budgeting is not None
+        require((AGREEMENT_RULE, below), (THRESHOLD_RULE, counted))
         return self
 
 
 class WindowStatus(Atomic):
     """The window that the numbers are about."""
 
-    start: Time = Field(description="Where the window begins; floored to the hour.")
+    name: str = Field(
+        default="", description="How texts call it: `30d`, `2026-10-25`, `2026-W43`, `2026-Q4`."
+    )
+    start: Time = Field(
+        description="Where it begins; a rolling window's start is floored to the hour."
+    )
     end: Time = Field(description="Where it ends: when the budget was last measured.")
     covered: Percent = Field(description="The share of the window with data, in percent.")
 
 
 class EventCounts(Status):
-    """Events in the window, whole numbers as strings."""
+    """Events (or time slices) in the window, whole numbers as strings."""
 
-    total: str = Field(description="All events.")
-    bad: str = Field(description="Events that broke the promise.")
-    allowed: str = Field(description="Events that may break it in the whole window.")
+    total: str = Field(description="All events; with time slices, those that count.")
+    bad: str = Field(description="Events or slices that broke the promise.")
+    allowed: str = Field(description="How many may break it in the whole window.")
 
 
 class TimeBudget(Status):
@@ -267,6 +154,39 @@ class BurnRate(Status):
 
     window: str = Field(description="The time looked back on.")
     value: str = Field(description="The burn rate, two decimals.")
+
+
+class AlertState(StrEnum):
+    """What a burn-rate alert says."""
+
+    FIRING = "Firing"
+    INACTIVE = "Inactive"
+    UNKNOWN = "Unknown"
+    UNREACHABLE = "Unreachable"
+    NOT_APPLICABLE = "NotApplicable"
+
+
+class Severity(StrEnum):
+    """Who must act on an alert: somebody now, or somebody within days."""
+
+    PAGE = "Page"
+    TICKET = "Ticket"
+
+
+class Alert(Status):
+    """A burn-rate alert: it fires if the budget burns too fast over a long and a short time."""
+
+    severity: Severity = Field(description="Page: now; Ticket: within days.")
+    long: str = Field(description="The time over which it matters: `1h`.")
+    short: str = Field(description="The time that shows whether it still goes on: `5m`.")
+    factor: str = Field(description="The burn rate above which it fires, two decimals.")
+    state: AlertState = Field(
+        description=(
+            "Unknown: without data; Unreachable: not even a total outage burns so fast; "
+            "NotApplicable: so slow a rate is none to alert at in so short a window."
+        )
+    )
+    message: str = Field(default="", description="Why it can never fire, if so.")
 
 
 class Forecast(Atomic):
@@ -296,7 +216,7 @@ class ServiceLevelObjectiveStatus(Status):
         ),
     )
     sli: Percent | None = Field(
-        default=None, description="The share of good events in the window, in percent."
+        default=None, description="The share of good events (or slices) in the window, in percent."
     )
     window: WindowStatus | None = Field(default=None, description="What the numbers are about.")
     error_budget: ErrorBudgetStatus | None = Field(
@@ -306,6 +226,12 @@ class ServiceLevelObjectiveStatus(Status):
         default=[],
         max_length=16,
         description="How fast the budget is being spent.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    alerts: list[Alert] = Field(
+        default=[],
+        max_length=16,
+        description="Burn-rate alerts, the most urgent first.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     forecast: Forecast | None = Field(

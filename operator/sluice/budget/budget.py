@@ -10,9 +10,16 @@ In a full window `n` is 0: the budget is a share of the events seen. A new servi
 its first window still before it; its events are expected at the rate so far, so that 20 bad ones in
 its first hour are not yet a spent budget. Time without data (Prometheus' retention is shorter than
 the window, or it was down) is stood for by the ratio of the covered part, which the formula does
-by leaving it out of both sides.
-Source: the occurrences method of the Google SRE Workbook, "Implementing SLOs"; the part about new
-services is ours.
+by leaving it out of both sides. With time slices, events are slices everywhere here.
+
+A period of the calendar has an end, up to which `f` more events are expected at the recent rate:
+
+    allowed = (1 - o) * (T + f)
+
+If of `s` seconds so far only `c` have data, `T` and `B` stand for `s / c` times as many events;
+allowed is given in proportion to those seen, as `(1 - o) * (T + f * c / s)`.
+Source: the occurrences method of the Google SRE Workbook, "Implementing SLOs"; what is expected of
+new services and of periods is ours.
 """
 
 from dataclasses import dataclass
@@ -44,6 +51,13 @@ class Level(StrEnum):
     PAGE = "Page"
 
 
+class Unit(StrEnum):
+    """What a budget is counted in."""
+
+    EVENTS = "events"
+    SLICES = "slices"
+
+
 class UnknownReason(StrEnum):
     """Why a budget is unknown; each is a reason of the API."""
 
@@ -63,12 +77,14 @@ class Objective:
         length: nominal length of the window in seconds.
         min_events: below this many events the budget is unknown; None for enough events that
             five bad ones are allowed.
+        unit: what is counted; "events" stands for it everywhere here.
     """
 
     target: Decimal
     length: int
     agreement: Decimal | None = None
     min_events: int | None = None
+    unit: Unit = Unit.EVENTS
 
     @property
     def allowance(self) -> Decimal:
@@ -81,31 +97,79 @@ class Objective:
         return self.min_events or ceil(_EVENTS_FOR_ALLOWED / self.allowance)
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is known of the rest of a calendar period.
+
+    Attributes:
+        rest: seconds up to its end.
+        recent: counts of the last days, whose rate is that of the rest.
+    """
+
+    rest: float
+    recent: Counts
+
+    @property
+    def events(self) -> float:
+        """The events to come."""
+        rate = self.recent.total / self.recent.covered if self.recent.covered > 0 else 0.0
+        return rate * self.rest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """What was counted, and about which time.
 
     Attributes:
-        bounds: the window.
+        bounds: the window; a period of the calendar up to now.
         seen: counts in it.
         newborn: seconds at its start in which the service did not exist yet.
         newest: Unix seconds up to which there are data; None without any.
+        outlook: the rest of a period of the calendar; None of a rolling window, which has none.
     """
 
     bounds: Bounds
     seen: Counts
     newborn: float
     newest: float | None
+    outlook: Outlook | None = None
 
     @property
     def covered(self) -> Decimal:
         """Percent of the window with data."""
-        return percent(min(_WHOLE, _WHOLE * Decimal(self.seen.covered / self.bounds.length)))
+        length = max(1.0, self.bounds.length)
+        return percent(min(_WHOLE, _WHOLE * Decimal(self.seen.covered / length)))
 
     @property
-    def grown(self) -> float:
-        """The share of the window in which the service existed: above 0, at most 1."""
-        return min(1.0, max(1e-9, 1 - self.newborn / self.bounds.length))
+    def blank(self) -> bool:
+        """Whether there are no data to work with."""
+        recent = 0.0 if self.outlook is None else self.outlook.recent.covered
+        return self.newest is None or self.seen.covered + recent <= 0
+
+    @property
+    def expected(self) -> float:
+        """The events of the whole window, as far as it has data: those seen and those to come."""
+        if self.outlook is not None:
+            return self.seen.total + self.outlook.events * self.data
+        grown = min(1.0, max(1e-9, 1 - self.newborn / self.bounds.length))
+        return self.seen.total / grown
+
+    @property
+    def evidence(self) -> float:
+        """The events that a share of bad ones is taken of, as far as they are more than a guess.
+
+        The rest of a period is no guess if its rate is that of a day at least.
+        """
+        foreseen = self.outlook is not None and self.outlook.recent.covered >= DAY
+        return self.expected if foreseen else self.seen.total
+
+    @property
+    def data(self) -> float:
+        """The share with data of the time in which the service existed."""
+        existed = self.bounds.length - self.newborn
+        if existed <= 0 or self.seen.covered <= 0:
+            return 1.0
+        return min(1.0, self.seen.covered / existed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +233,7 @@ def measure(objective: Objective, measured: Measured) -> Budget | UnknownBudget:
 
 
 def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
-    if measured.newest is None or measured.seen.covered <= 0:
+    if measured.newest is None or measured.blank:
         return UnknownBudget(
             UnknownReason.NO_DATA,
             "the indicator's total selects no series in the whole window: check its metric and "
@@ -182,11 +246,12 @@ def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
             f"the newest data of the indicator's total are {age / 60:.0f} minutes old: "
             "check that its targets are scraped",
         )
-    if measured.seen.total < objective.enough_events:
+    if measured.evidence < objective.enough_events:
         return UnknownBudget(
             UnknownReason.TOO_FEW_EVENTS,
-            f"{measured.seen.total:.0f} events in the window, {objective.enough_events} are "
-            "needed before a share of them says something (minEvents)",
+            f"{measured.evidence:.0f} {objective.unit} in the window, "
+            f"{objective.enough_events} are needed before a share of them says something "
+            "(minEvents)",
         )
     return None
 
@@ -194,9 +259,10 @@ def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
 def _known(objective: Objective, measured: Measured) -> Budget:
     seen, newest = measured.seen, measured.newest
     assert newest is not None
-    ratio = Decimal(seen.bad) / Decimal(seen.total)
-    grown = Decimal(measured.grown)
-    consumed = percent(_WHOLE * ratio * grown / objective.allowance)
+    ratio = Decimal(seen.bad) / Decimal(seen.total) if seen.total else Decimal(0)
+    expected = Decimal(measured.expected)
+    spent = Decimal(seen.bad) / expected
+    consumed = percent(_WHOLE * spent / objective.allowance)
     remaining = _WHOLE - consumed
     time_total = float(objective.allowance) * objective.length
     return Budget(
@@ -209,11 +275,11 @@ def _known(objective: Objective, measured: Measured) -> Budget:
         to_date=_WHOLE - percent(_WHOLE * ratio / objective.allowance),
         total=_whole(Decimal(seen.total)),
         bad=_whole(Decimal(seen.bad)),
-        allowed=int(objective.allowance * Decimal(seen.total) / grown),
+        allowed=int(objective.allowance * expected),
         time_total=time_total,
         time_remaining=time_total * float(remaining) / 100,
         time_per_day=float(objective.allowance) * DAY,
-        level=_level(objective, remaining, ratio * grown),
+        level=_level(objective, remaining, spent),
     )
 
 

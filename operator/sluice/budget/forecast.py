@@ -7,6 +7,9 @@ Both follow from one curve, the budget consumed at a time `t` ahead, if from now
     consumed(t) = B(t) / ((1 - o) * T(t)) * (share of the window in which the service existed)
 
 Between two hours' leaving the curve is taken as straight, which it nearly is.
+
+Nothing leaves a period of the calendar before its end, when the next begins with a full budget: its
+budget runs out before that or not at all, and is back then at the latest.
 """
 
 from dataclasses import dataclass
@@ -76,6 +79,34 @@ def forecast(history: History, *, threshold: float = 0.0) -> Forecast:
     that is exhausted has no former, and one that has recovered no latter.
     """
     return Forecast(_exhausted_at(history), _recovered_at(history, 1 - threshold / 100))
+
+
+def period_forecast(objective: Objective, measured: Measured, last_hour: Counts) -> Forecast:
+    """The same for a period of the calendar.
+
+    Args:
+        objective: what was promised.
+        measured: the counts of the period, with its outlook.
+        last_hour: counts of the last hour, which give the rate at which things go on.
+    """
+    outlook = measured.outlook
+    assert outlook is not None
+    now = measured.bounds.end
+    left = float(objective.allowance) * measured.expected - measured.seen.bad
+    # The events of the time without data are left out of both, but those to come will be seen.
+    left /= measured.data
+    return Forecast(
+        exhausted_at=_runs_out(left, last_hour, now, now + outlook.rest),
+        recovered_at=now + outlook.rest if left < 0 else None,
+    )
+
+
+def _runs_out(left: float, last_hour: Counts, now: float, end: float) -> float | None:
+    """When `left` more bad events have come at the last hour's rate, if before `end`."""
+    if left <= 0 or last_hour.bad <= 0 or last_hour.covered <= 0:
+        return None
+    at = now + left / (last_hour.bad / last_hour.covered)
+    return at if at < end else None
 
 
 def _exhausted_at(history: History) -> float | None:

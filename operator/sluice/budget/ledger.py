@@ -1,5 +1,8 @@
 """Counts of events over a window: by slice for three days, by the hour behind that.
 
+A ledger of time slices counts those in place of events: all that count, and the bad ones. Its hours
+hold nothing else, so that another objective of the slices means to start over.
+
 A slice is five minutes, numbered from the epoch: slice `n` holds the events after `n * SLICE` up to
 and including `(n + 1) * SLICE`. A slice without data is not a slice without events: `covered` tells
 the two apart.
@@ -7,15 +10,16 @@ the two apart.
 Counts are stored as float32, which holds whole numbers exactly only up to 2^24, but any number
 within 6e-8 of itself. Counts are positive and are added up as float64, so a sum is as near as its
 parts: an hour is rounded twice, which leaves every sum within 1.2e-7, where a budget needs 1e-6,
-at half the memory. A budget of 92 days takes 28 KiB.
+at half the memory. A budget of 92 days takes 28 KiB; a year's, with the week before it, 87.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR
 
 SLICE = 300
@@ -31,7 +35,10 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events of some time: all, the bad ones, and for how many seconds of it there is data."""
+    """Events of some time: all, the bad ones, and for how many seconds of it there is data.
+
+    Or slices of time; a ledger counts the one or the other.
+    """
 
     total: float = 0.0
     bad: float = 0.0
@@ -99,11 +106,21 @@ class Ledger:
 
     Args:
         length: seconds of the window; older counts are dropped as newer ones come in.
+        anchor: seconds after an epoch's whole hour at which hours begin; whole slices.
+        slicing: how slices are judged; None to count events.
+
+    Raises:
+        ValueError: hours would begin inside a slice.
     """
 
-    __slots__ = ("_end", "_fine", "_hours", "_live")
+    __slots__ = ("_end", "_fine", "_hours", "_live", "_slicing", "anchor")
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, *, anchor: int = 0, slicing: Slicing | None = None) -> None:
+        if anchor % SLICE:
+            raise ValueError(f"hours that begin {anchor} s after an epoch's would split slices")
+        # Inside, times and slices are counted from the anchor: there hours are whole ones.
+        self.anchor = anchor
+        self._slicing = slicing
         self._fine = _Ring(_FINE_HOURS * SLICES_PER_HOUR)
         self._hours = _Ring(-(-length // HOUR) + 2)
         self._end: int | None = None
@@ -112,7 +129,7 @@ class Ledger:
     @property
     def closed(self) -> int | None:
         """Unix seconds up to which slices are closed; None while there are none."""
-        return None if self._end is None else self._end * SLICE
+        return None if self._end is None else self._end * SLICE + self.anchor
 
     @property
     def live(self) -> Live | None:
@@ -130,6 +147,7 @@ class Ledger:
             ValueError: they do not.
         """
         slices = _countable(slices)
+        slices = replace(slices, first=slices.first - self.anchor // SLICE)
         if self._end is None or slices.end > self._end:
             self._extend(slices.end)
         self._put_fine(slices)
@@ -150,8 +168,8 @@ class Ledger:
         live = self._live_between(start, end)
         if self._end is None:
             return live
-        start = max(start, self._oldest_hour * HOUR)
-        end = min(end, self._end * SLICE)
+        start = max(start - self.anchor, self._oldest_hour * HOUR)
+        end = min(end - self.anchor, self._end * SLICE)
         first, last = -int(-start // HOUR), int(end // HOUR)
         if first >= last:
             return live + self._edge(start, end)
@@ -159,12 +177,24 @@ class Ledger:
         whole = Counts(float(total.sum()), float(bad.sum()), float(covered.sum()) * SLICE)
         return live + whole + self._edge(start, first * HOUR) + self._edge(last * HOUR, end)
 
+    def events(self, start: int, end: int) -> tuple[float, float]:
+        """All and bad events of the closed slices between two boundaries, of the last 3 days."""
+        first, last = ((time - self.anchor) // SLICE for time in (start, end))
+        total, bad, _ = self._fine.read(first, last)
+        return float(total.sum()), float(bad.sum())
+
+    def known_until(self, now: float) -> float:
+        """Up to when there are counts at `now`: that of a slice of time comes with its end."""
+        if self._slicing is None or self._end is None:
+            return now
+        return float(self._end // self._slicing.parts * self._slicing.parts * SLICE + self.anchor)
+
     def by_hour(self, start: int, end: float) -> tuple[Floats, Floats]:
-        """Total and bad events of each hour from `start`, a whole hour, to the one of `end`.
+        """All and bad ones of each hour from `start`, where one begins, to that of `end`.
 
         Only of closed slices; the last hour may be one in which none is closed yet.
         """
-        first, last = start // HOUR, -int(-end // HOUR)
+        first, last = (start - self.anchor) // HOUR, -int(-(end - self.anchor) // HOUR)
         total, bad = np.zeros(last - first), np.zeros(last - first)
         if self._end is not None:
             oldest, newest = max(first, self._oldest_hour), min(last, self._newest_hour + 1)
@@ -176,15 +206,15 @@ class Ledger:
         """Where the first data after `start` begin, to the slice (to the hour behind 3 days)."""
         if self._end is None:
             return None
-        oldest = max(int(start // HOUR), self._oldest_hour)
+        oldest = max(int((start - self.anchor) // HOUR), self._oldest_hour)
         hours = np.flatnonzero(self._hours.read(oldest, self._newest_hour + 1)[2])
         if not len(hours):
             return None
         first = (oldest + int(hours[0])) * SLICES_PER_HOUR
         if first < self._oldest_fine:
-            return first * SLICE
+            return first * SLICE + self.anchor
         slices = np.flatnonzero(self._fine.read(first, self._end)[2])
-        return (first + int(slices[0])) * SLICE
+        return (first + int(slices[0])) * SLICE + self.anchor
 
     def newest_covered(self) -> float | None:
         """Up to when there are data; None without any in the last three days."""
@@ -193,7 +223,9 @@ class Ledger:
         if self._end is None:
             return None
         slices = np.flatnonzero(self._fine.read(self._oldest_fine, self._end)[2])
-        return float((self._oldest_fine + int(slices[-1]) + 1) * SLICE) if len(slices) else None
+        if not len(slices):
+            return None
+        return float((self._oldest_fine + int(slices[-1]) + 1) * SLICE + self.anchor)
 
     @property
     def _oldest_fine(self) -> int:
@@ -233,33 +265,60 @@ class Ledger:
             raise ValueError("slices older than three days must make whole hours")
         first = slices.first // SLICES_PER_HOUR
         skip = max(0, self._oldest_hour - first)
-        total, bad, covered = (
-            rows[:old].reshape(-1, SLICES_PER_HOUR).sum(axis=1)[skip:]
-            for rows in (slices.total, slices.bad, slices.covered)
-        )
+        rows = (slices.total[:old], slices.bad[:old], slices.covered[:old].astype(np.float64))
+        total, bad, covered = (row[skip:] for row in self._by_hours(*rows, known=old))
         self._hours.write(first + skip, total, bad, covered.astype(np.uint8))
 
     def _hours_from_fine(self, first: int, end: int) -> None:
+        assert self._end is not None
         start = first // SLICES_PER_HOUR
         stop = -(-end // SLICES_PER_HOUR)
         start = max(start, self._oldest_hour)
         if start >= stop:
             return
         rows = self._fine.read(start * SLICES_PER_HOUR, stop * SLICES_PER_HOUR)
-        total, bad, covered = (row.reshape(-1, SLICES_PER_HOUR).sum(axis=1) for row in rows)
+        known = self._end - start * SLICES_PER_HOUR
+        total, bad, covered = self._by_hours(*rows, known=known)
         self._hours.write(start, total, bad, covered.astype(np.uint8))
+
+    def _by_hours(
+        self, total: Floats, bad: Floats, covered: Floats, *, known: int
+    ) -> tuple[Floats, Floats, Floats]:
+        """Rows of whole hours, from slices of which the first `known` are closed."""
+        hours = len(total) // SLICES_PER_HOUR
+        data = covered.reshape(hours, SLICES_PER_HOUR).sum(axis=1)
+        if self._slicing is not None:
+            total, bad = self._slicing.judge(total, bad, covered, known=known)
+        return total.reshape(hours, -1).sum(axis=1), bad.reshape(hours, -1).sum(axis=1), data
 
     def _edge(self, start: float, end: float) -> Counts:
         """Counts of less than an hour, by the finest rows there are."""
         if start >= end:
             return Counts()
-        fine = start >= self._oldest_fine * SLICE
-        ring, width = (self._fine, SLICE) if fine else (self._hours, HOUR)
-        first, last = int(start // width), -int(-end // width)
-        edges = np.arange(first, last) * float(width)
-        share = (np.minimum(edges + width, end) - np.maximum(edges, start)) / width
-        total, bad, covered = (float((row * share).sum()) for row in ring.read(first, last))
+        if start < self._oldest_fine * SLICE:
+            total, bad, covered = self._in_proportion(self._hours, HOUR, start, end)
+            return Counts(total, bad, covered * SLICE)
+        total, bad, covered = self._in_proportion(self._fine, SLICE, start, end)
+        if self._slicing is not None:
+            total, bad = self._judged(self._slicing, start, end)
         return Counts(total, bad, covered * SLICE)
+
+    def _in_proportion(
+        self, ring: _Ring, width: int, start: float, end: float
+    ) -> tuple[float, float, float]:
+        first, last = int(start // width), -int(-end // width)
+        share = _shares(first, last, width, start, end)
+        total, bad, covered = (float((row * share).sum()) for row in ring.read(first, last))
+        return total, bad, covered
+
+    def _judged(self, slicing: Slicing, start: float, end: float) -> tuple[float, float]:
+        assert self._end is not None
+        width = slicing.parts * SLICE
+        first, last = int(start // width), -int(-end // width)
+        rows = self._fine.read(first * slicing.parts, last * slicing.parts)
+        counted, bad = slicing.judge(*rows, known=self._end - first * slicing.parts)
+        share = _shares(first, last, width, start, end)
+        return float((counted * share).sum()), float((bad * share).sum())
 
     def _live_between(self, start: float, end: float) -> Counts:
         live, since = self._live, self.closed
@@ -268,8 +327,17 @@ class Ledger:
         seconds = min(end, live.until) - max(start, since)
         if seconds <= 0:
             return Counts()
+        if self._slicing is not None:
+            return Counts(0.0, 0.0, seconds if live.covered else 0.0)
         share = seconds / (live.until - since)
         return Counts(live.total * share, live.bad * share, seconds if live.covered else 0.0)
+
+
+def _shares(first: int, last: int, width: int, start: float, end: float) -> Floats:
+    """How much of each row from number `first` to `last` lies between `start` and `end`."""
+    edges = np.arange(first, last) * float(width)
+    shares: Floats = (np.minimum(edges + width, end) - np.maximum(edges, start)) / width
+    return shares
 
 
 def _countable(slices: Slices) -> Slices:

@@ -15,10 +15,10 @@ from sluice.cli.check_files import Finding
 from sluice.cli.check_objects import Declarations, Declared
 from sluice.controller.objective_status import Outcome, status_of
 from sluice.controller.objectives import state_of
+from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Meter, objective_of
+from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus
-from sluice.indicators.promql import parse_selector
 from sluice.indicators.resolve import resolve, stated
 from sluice.policy.decision import Decision, decide
 from sluice.policy.memory import Memory
@@ -95,10 +95,10 @@ async def unreadable(
     """What keeps indicators from being read, said without reading them; without a URL, offline."""
     if url is None:
         return [
-            Finding(it.where, problem.message)
+            Finding(it.where, field.parsed.message)
             for it in objectives
-            for field, text in stated(it.object.spec.indicator).items()
-            if isinstance(problem := parse_selector(text, field), Failure)
+            for field in stated(it.object.spec.indicator)
+            if isinstance(field.parsed, Failure)
         ]
 
     async def look(slo: ServiceLevelObjective, source: Prometheus) -> Failure | None:
@@ -121,7 +121,7 @@ async def _measure_all(
         reading = await meter.advance(at.timestamp())
         if isinstance(reading, Failure):
             return reading
-        return meter.evaluate(objective_of(slo.spec), reading.at)
+        return meter.evaluate(objective_of(slo.spec, reading.at), reading.at)
 
     return await _ask(objectives, url, measure)
 

@@ -113,7 +113,7 @@ def _objective_columns(standings: Iterable[Standing]) -> list[_Column]:
             {
                 "NAME": f"{meta.namespace}/{meta.name}",
                 "OBJECTIVE": spec.objective,
-                "WINDOW": spec.window.rolling,
+                "WINDOW": standing.state.window,
                 "SLI": status.sli or _NOTHING,
                 "REMAINING": budget.remaining if budget else _NOTHING,
                 "BURN 1H": next(last_hour, _NOTHING),

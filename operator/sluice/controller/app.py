@@ -167,7 +167,7 @@ async def _lead(parts: Assembly) -> None:
         while not (parts.leading() and parts.synced):
             parts.dispatcher.alive_at = time.monotonic()
             await asyncio.sleep(_LEASE_POLL)
-        parts.schedule_all()
+        await parts.begin()
         await _sweep(parts)
         dispatching = asyncio.create_task(parts.dispatcher.run())
         try:

@@ -12,26 +12,36 @@ from kubernetes.aio import client
 
 from sluice.api.conditions import ConditionType
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.api.slo import ServiceLevelObjective
+from sluice.api.slo import AlertState, ServiceLevelObjective
+from sluice.api.source import MetricSourceSpec
 from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.objectives import Objectives
 from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
+from sluice.controller.sources import DEFAULT, MetricSources
 from sluice.controller.standings import Standings
+from sluice.indicators.credentials import Credentials
+from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
 from sluice.policy.selection import Labelled, select_objectives
 from sluice.telemetry.metrics import Metrics, ObjectiveReading, PolicyReading, ProcessReading
 
 _log = structlog.get_logger(__name__)
 _FRESH = 300.0
 """Seconds that an evaluation of an objective may be decided upon, at the least."""
+
+_AFTER_REFUSAL = 5.0
+"""Seconds after which a source's credentials are read again when it has refused them."""
+
+_AT_A_SOURCE = 64
+"""Evaluations under way of objectives of one source; most of them wait for it to answer."""
 
 _COALESCE = 0.2
 """Seconds that events of workloads are collected before their policies are evaluated."""
@@ -59,15 +69,28 @@ class Assembly:
         self._standings = Standings(
             monotonic=time.monotonic, lasts=max(_FRESH, 3 * settings.interval)
         )
-        self._session = aiohttp.ClientSession()
+        # A cookie that one source sets is not for another of the same host.
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        sources = Sources()
+        self._sources = MetricSources(
+            api=api,
+            cache=self.cache,
+            sources=sources,
+            connect=self._connect,
+            fallback=self._fallback(),
+            namespace=settings.namespace,
+            clock=_utc_now,
+            changed=self._source_changed,
+        )
         self._objectives = Objectives(
             api=api,
             cache=self.cache,
-            sources=_sources(settings, self._session),
+            sources=sources,
             standings=self._standings,
             metrics=self.metrics,
             clock=_utc_now,
             changed=self._objective_changed,
+            refused=self._source_refused,
             interval=settings.interval,
             settle=settings.settle,
             identity=settings.identity,
@@ -94,7 +117,10 @@ class Assembly:
         # One workload may be governed by several policies of its namespace: they take turns.
         self.dispatcher = Dispatcher(
             {
-                OBJECTIVES.plural: Lane(self._objectives.reconcile, settings.concurrency),
+                SOURCES.plural: Lane(self._sources.reconcile, 1, queue=lambda key: key.name),
+                OBJECTIVES.plural: Lane(
+                    self._objectives.reconcile, _AT_A_SOURCE, queue=self._source_of
+                ),
                 POLICIES.plural: Lane(
                     self._policies.reconcile, settings.concurrency, one_a_namespace=True
                 ),
@@ -114,18 +140,20 @@ class Assembly:
         if self.synced and self.leading():
             await self._writer.sweep()
 
-    def schedule_all(self) -> None:
-        """Make every object due, for a process that begins to lead."""
+    async def begin(self) -> None:
+        """Connect to the sources and make every object due, for a process that begins to lead."""
         self._standings.clear()
         self._policies.begin()
-        for resource in (OBJECTIVES, OVERRIDES, POLICIES):
+        await self._sources.prepare()
+        for resource in (SOURCES, OBJECTIVES, OVERRIDES, POLICIES):
             for key in self.cache.keys(resource):
                 self.dispatcher.now(key)
 
     async def take_list(self, resource: Resource) -> None:
         """Take a full list of `resource` in, and evaluate what it shows to be new or gone."""
         listed, began = set(), self.cache.stamp
-        for namespace in self._settings.watch_namespaces or (None,):
+        namespaces = self._settings.watch_namespaces if resource.namespaced else ()
+        for namespace in namespaces or (None,):
             async for body in self.api.list(resource, namespace=namespace):
                 await self.observe(resource, None, body)
                 listed.add(key_of(resource, body))
@@ -140,6 +168,8 @@ class Assembly:
             self._gone(key)
             return
         before, after = self.cache.put(resource, body)
+        if resource is SOURCES:
+            self._sources.appeared(key.name)
         if resource is DEPLOYMENTS:
             if before != after:
                 self._policies_of(key.namespace, after=_COALESCE)
@@ -174,6 +204,45 @@ class Assembly:
             if select_objectives(policy.spec.objectives, named).names:
                 self.dispatcher.now(Key(POLICIES.plural, meta.namespace, policy.metadata.name))
 
+    def _source_changed(self, name: str) -> None:
+        """Evaluate the objectives that are measured in a source."""
+        for key in self.cache.keys(OBJECTIVES):
+            found = self.cache.get(key)
+            if isinstance(found, ServiceLevelObjective) and found.spec.source.name == name:
+                self.dispatcher.now(key)
+
+    def _source_refused(self, name: str) -> None:
+        """Read the Secrets of a source again, soon but not as often as it is asked."""
+        key = Key(SOURCES.plural, "", name)
+        if self.cache.get(key) is not None:
+            self.dispatcher.now(key, after=_AFTER_REFUSAL)
+
+    def _connect(
+        self, name: str, declared: MetricSourceSpec, credentials: Credentials
+    ) -> GuardedSource:
+        source = Prometheus(
+            name,
+            declared.prometheus.url,
+            self._session,
+            credentials=credentials,
+            dedup_label=declared.prometheus.dedup_label or "",
+            timeout=self._settings.query_timeout,
+        )
+        return GuardedSource(source, monotonic=time.monotonic, most=declared.max_concurrent)
+
+    def _fallback(self) -> GuardedSource | None:
+        """The source that the command line names; a password may stand in its URL."""
+        url, timeout = self._settings.prometheus_url, self._settings.query_timeout
+        if url is None:
+            return None
+        source = Prometheus(DEFAULT, url, self._session, timeout=timeout)
+        return GuardedSource(source, monotonic=time.monotonic)
+
+    def _source_of(self, key: Key) -> str:
+        """The name of the source that an objective is measured in; empty if there is none."""
+        found = self.cache.get(key)
+        return found.spec.source.name if isinstance(found, ServiceLevelObjective) else ""
+
     def _policies_of(self, namespace: str, *, after: float = 0.0) -> None:
         for policy in self.cache.policies(namespace):
             key = Key(POLICIES.plural, namespace, policy.metadata.name)
@@ -192,7 +261,17 @@ class Assembly:
                 remaining=remaining,
                 sli=self._sli(key),
                 burn_rates={window: float(rate) for window, rate in state.burn_rates.items()},
+                alerts=self._alerts(key),
             )
+
+    def _alerts(self, key: Key) -> dict[tuple[str, str], bool]:
+        found = self.cache.get(key)
+        told = found.status.alerts if isinstance(found, ServiceLevelObjective) else []
+        return {
+            (alert.severity.value, alert.long): alert.state is AlertState.FIRING
+            for alert in told
+            if alert.state in {AlertState.FIRING, AlertState.INACTIVE}
+        }
 
     def _sli(self, key: Key) -> float | None:
         found = self.cache.get(key)
@@ -230,13 +309,6 @@ def _asked(found: object) -> tuple[Any, ...]:
         return (found,)
     meta = found.metadata  # type: ignore[attr-defined]
     return (meta.uid, meta.generation, meta.labels, meta.deletion_timestamp)
-
-
-def _sources(settings: Settings, session: aiohttp.ClientSession) -> Sources:
-    if settings.prometheus_url is None:
-        return Sources({})
-    source = Prometheus("default", settings.prometheus_url, session, timeout=settings.query_timeout)
-    return Sources({source.name: source})
 
 
 def _utc_now() -> datetime:

@@ -23,20 +23,27 @@ _LAST_RETRY = 120.0
 _IDLE = 5.0
 
 
+def _one_queue(_: Key) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """How objects of one kind are worked on.
 
     Attributes:
         reconcile: does it.
-        at_once: how many may be under way. Each lane has slots of its own: objectives that wait
-            for a source that hangs must not keep a policy from thawing.
+        at_once: how many of a queue may be under way. Each lane has slots of its own: objectives
+            that wait for a source that hangs must not keep a policy from thawing.
         one_a_namespace: objects of a namespace wait for each other, outside of the slots.
+        queue: whose slots an object waits for, asked when it is due: those who wait for one source
+            keep nobody waiting who is measured in another. Default: one queue for all.
     """
 
     reconcile: Reconcile
     at_once: int
     one_a_namespace: bool = False
+    queue: Callable[[Key], str] = _one_queue
 
 
 class Dispatcher:
@@ -46,7 +53,7 @@ class Dispatcher:
         self, lanes: Mapping[str, Lane], *, metrics: Metrics, monotonic: Callable[[], float]
     ) -> None:
         self._lanes = lanes
-        self._slots = {plural: asyncio.Semaphore(lane.at_once) for plural, lane in lanes.items()}
+        self._slots: dict[tuple[str, str], asyncio.Semaphore] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._metrics = metrics
         self._monotonic = monotonic
@@ -91,7 +98,7 @@ class Dispatcher:
         lane = self._lanes[key.plural]
         again = None
         try:
-            async with self._turn(lane, key), self._slots[key.plural]:
+            async with self._turn(lane, key), self._slot(lane, key):
                 self.lag = max(0.0, self._monotonic() - since)
                 again = await self._reconcile(lane, key)
         finally:
@@ -102,6 +109,12 @@ class Dispatcher:
 
     def _turn(self, lane: Lane, key: Key) -> contextlib.AbstractAsyncContextManager[None]:
         return self._turns[key.namespace] if lane.one_a_namespace else contextlib.nullcontext()
+
+    def _slot(self, lane: Lane, key: Key) -> asyncio.Semaphore:
+        queue = key.plural, lane.queue(key)
+        if queue not in self._slots:
+            self._slots[queue] = asyncio.Semaphore(lane.at_once)
+        return self._slots[queue]
 
     async def _reconcile(self, lane: Lane, key: Key) -> float | None:
         started = self._monotonic()

@@ -13,6 +13,8 @@ from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import format_duration
 from sluice.api.reasons import Reason
 from sluice.api.slo import (
+    Alert,
+    AlertState,
     BurnRate,
     ErrorBudgetStatus,
     EventCounts,
@@ -20,11 +22,14 @@ from sluice.api.slo import (
     Level,
     ServiceLevelObjective,
     ServiceLevelObjectiveStatus,
+    Severity,
     TimeBudget,
     WindowStatus,
 )
+from sluice.budget import alerts
 from sluice.budget.budget import STALE_AFTER, Budget, UnknownBudget
 from sluice.budget.ledger import SLICE
+from sluice.indicators.declared import unit_of, window_name
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Evaluation
 
@@ -56,9 +61,9 @@ def status_of(
     if isinstance(outcome, Failure):
         status, claims = _after_failure(slo, outcome, now)
     elif isinstance(outcome.budget, UnknownBudget):
-        status, claims = _unknown(outcome, outcome.budget)
+        status, claims = _unknown(slo, outcome, outcome.budget)
     else:
-        status, claims = _known(outcome, outcome.budget, now)
+        status, claims = _known(slo, outcome, outcome.budget, now)
     generation = slo.metadata.generation
     conditions = merge(slo.status.conditions, claims, generation=generation, now=now)
     return status.model_copy(update={"observed_generation": generation, "conditions": conditions})
@@ -83,7 +88,8 @@ def _outline(status: ServiceLevelObjectiveStatus) -> tuple[object, ...]:
     conditions = {(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions}
     problem = next((c.message for c in status.conditions if c.type == ConditionType.READY), "")
     no_numbers = status.error_budget is None
-    return status.observed_generation, status.level, no_numbers, conditions, problem
+    told = [alert.state for alert in status.alerts]
+    return status.observed_generation, status.level, no_numbers, conditions, problem, told
 
 
 def _slice(status: ServiceLevelObjectiveStatus) -> int | None:
@@ -93,25 +99,25 @@ def _slice(status: ServiceLevelObjectiveStatus) -> int | None:
 _Result = tuple[ServiceLevelObjectiveStatus, list[Claim]]
 
 
-def _known(evaluation: Evaluation, budget: Budget, now: datetime) -> _Result:
+def _known(
+    slo: ServiceLevelObjective, evaluation: Evaluation, budget: Budget, now: datetime
+) -> _Result:
     age = now - _time(budget.newest)
     if age <= FRESH:
-        numbers = _numbers(evaluation, budget)
-        return numbers, [_ready(), _budget_known(budget), _budget_available(budget)]
+        numbers = _numbers(slo, evaluation, budget)
+        return numbers, [_ready(), _budget_known(budget), _budget_available(slo, budget)]
     message = (
         f"the newest data of the indicator's total are of {_time(budget.newest):%H:%M}Z: "
         "check that its targets are scraped"
     )
-    numbers = _numbers(evaluation, budget).model_copy(update={"level": Level.UNKNOWN})
+    numbers = _numbers(slo, evaluation, budget).model_copy(update={"level": Level.UNKNOWN})
     return numbers, [_ready(), *_blind(Reason.STALE_DATA, message)]
 
 
-def _unknown(evaluation: Evaluation, budget: UnknownBudget) -> _Result:
+def _unknown(slo: ServiceLevelObjective, evaluation: Evaluation, budget: UnknownBudget) -> _Result:
     """Without numbers, as there are none that say something; only what they would be about."""
-    bounds = evaluation.measured.bounds
-    window = WindowStatus(
-        start=_time(bounds.start), end=_time(bounds.end), covered=f"{evaluation.measured.covered:f}"
-    )
+    measured = evaluation.measured
+    window = _window(slo, measured.bounds.start, measured.bounds.end, measured.covered)
     reason = Reason(budget.reason)
     blind = _blind(reason, budget.message)
     status = ServiceLevelObjectiveStatus(window=window)
@@ -180,11 +186,11 @@ def _budget_known(budget: Budget) -> Claim:
     return Claim(ConditionType.BUDGET_KNOWN, "True", reason, message)
 
 
-def _budget_available(budget: Budget) -> Claim:
+def _budget_available(slo: ServiceLevelObjective, budget: Budget) -> Claim:
     left = budget.remaining > 0
     reason = _budget_reason(budget)
-    message = f"{budget.remaining:f}% of the error budget is left: {budget.bad} bad events of "
-    message += f"{budget.allowed} allowed"
+    message = f"{budget.remaining:f}% of the error budget is left: {budget.bad} bad "
+    message += f"{unit_of(slo.spec)} of {budget.allowed} allowed"
     return Claim(ConditionType.BUDGET_AVAILABLE, "True" if left else "False", reason, message)
 
 
@@ -196,15 +202,23 @@ def _budget_reason(budget: Budget) -> Reason:
     return Reason.BUDGET_LOW if budget.remaining < _LOW else Reason.BUDGET_LEFT
 
 
-def _numbers(evaluation: Evaluation, budget: Budget) -> ServiceLevelObjectiveStatus:
+def _window(slo: ServiceLevelObjective, start: int, end: float, covered: Decimal) -> WindowStatus:
+    return WindowStatus(
+        name=window_name(slo.spec.window, start),
+        start=_time(start),
+        # The newest data in a period that has just begun may be of before it.
+        end=_time(max(start, end)),
+        covered=f"{covered:f}",
+    )
+
+
+def _numbers(
+    slo: ServiceLevelObjective, evaluation: Evaluation, budget: Budget
+) -> ServiceLevelObjectiveStatus:
     return ServiceLevelObjectiveStatus(
         level=Level(budget.level.value),
         sli=f"{budget.sli:f}",
-        window=WindowStatus(
-            start=_time(budget.bounds.start),
-            end=_time(budget.newest),
-            covered=f"{budget.covered:f}",
-        ),
+        window=_window(slo, budget.bounds.start, budget.newest, budget.covered),
         error_budget=ErrorBudgetStatus(
             consumed=f"{budget.consumed:f}",
             remaining=f"{budget.remaining:f}",
@@ -222,7 +236,19 @@ def _numbers(evaluation: Evaluation, budget: Budget) -> ServiceLevelObjectiveSta
             BurnRate(window=_duration(rate.window), value=_two_decimals(rate.value))
             for rate in evaluation.burn_rates
         ],
+        alerts=[_alert(alert) for alert in evaluation.alerts],
         forecast=_forecast(evaluation),
+    )
+
+
+def _alert(alert: alerts.Alert) -> Alert:
+    return Alert(
+        severity=Severity(alert.tier.severity.value),
+        long=_duration(alert.tier.long),
+        short=_duration(alert.tier.short),
+        factor=_two_decimals(alert.factor),
+        state=AlertState(alert.state.value),
+        message=alert.message,
     )
 
 

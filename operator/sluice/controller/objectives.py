@@ -10,14 +10,20 @@ from decimal import Decimal
 import structlog
 
 from sluice.api.conditions import ConditionType
-from sluice.api.metadata import Condition
 from sluice.api.reasons import Reason
-from sluice.api.slo import Level, ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
 from sluice.controller.complaint import Complaints
+from sluice.controller.objective_events import (
+    condition,
+    level_changed,
+    new_period,
+    period_closed,
+)
 from sluice.controller.objective_status import Outcome, noticeable, status_of
 from sluice.controller.standings import Standings
+from sluice.indicators.declared import indicator_key, objective_of, window_name
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Meter, indicator_key, objective_of
+from sluice.indicators.meter import Evaluation, Meter
 from sluice.indicators.sources import Sources
 from sluice.kube import events
 from sluice.kube.api_server import ApiServer
@@ -30,15 +36,13 @@ _log = structlog.get_logger(__name__)
 _PROGRESS = 5.0
 """Seconds between two status writes while history is being read."""
 
-_WORSE = (Level.WARNING, Level.CRITICAL, Level.PAGE)
-
 
 @dataclass(slots=True)
 class _Measuring:
     """A meter and what it was made for."""
 
     uid: str
-    key: str
+    key: tuple[str, str]
     meter: Meter
 
 
@@ -55,6 +59,7 @@ class Objectives:
         metrics: Metrics,
         clock: Callable[[], datetime],
         changed: Callable[[ServiceLevelObjective], None],
+        refused: Callable[[str], None],
         interval: float,
         settle: float,
         identity: str,
@@ -67,10 +72,12 @@ class Objectives:
         self._metrics = metrics
         self._clock = clock
         self._changed = changed
+        self._refused = refused
         self._interval = interval
         self._settle = settle
         self._identity = identity
         self._meters: dict[Key, _Measuring] = {}
+        self._closing: dict[Key, ServiceLevelObjective] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Measure and write what came of it; seconds until the objective is due again."""
@@ -87,6 +94,7 @@ class Objectives:
 
     def _forget(self, key: Key) -> None:
         self._meters.pop(key, None)
+        self._closing.pop(key, None)
         self._standings.drop(key.namespace, key.name)
 
     async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome:
@@ -100,25 +108,27 @@ class Objectives:
                 await asyncio.wait([reading], timeout=_PROGRESS)
                 if not reading.done():
                     now = self._clock()
-                    progress = meter.evaluate(objective_of(slo.spec), now.timestamp())
+                    progress = _evaluated(meter, slo, now.timestamp())
                     slo = await self._write(slo, status_of(slo, progress, now))
             advanced = await reading
         finally:
             reading.cancel()
         if isinstance(advanced, Failure):
             self._metrics.source_failures.labels(slo.spec.source.name, advanced.reason).inc()
+            if advanced.reason is Reason.SOURCE_UNAUTHORIZED:
+                self._refused(slo.spec.source.name)
             return advanced
-        return meter.evaluate(objective_of(slo.spec), advanced.at)
+        return _evaluated(meter, slo, advanced.at)
 
     def _meter(self, key: Key, slo: ServiceLevelObjective) -> Meter | Failure:
         """The objective's meter; a new one if what is measured has changed."""
-        made_for = indicator_key(slo.spec)
-        known = self._meters.get(key)
-        if known is not None and (known.uid, known.key) == (slo.metadata.uid, made_for):
-            return known.meter
         source = self._sources.get(slo.spec.source.name)
         if isinstance(source, Failure):
             return source
+        made_for = (indicator_key(slo.spec), source.dedup_label)
+        known = self._meters.get(key)
+        if known is not None and (known.uid, known.key) == (slo.metadata.uid, made_for):
+            return known.meter
         meter = Meter(slo.spec, source, settle=self._settle)
         self._meters[key] = _Measuring(slo.metadata.uid, made_for, meter)
         return meter
@@ -152,26 +162,35 @@ class Objectives:
     async def _announce(
         self, slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus
     ) -> None:
-        """Post an Event about a change of level, which is what people want to hear of."""
-        before = slo.status.level
-        if before is status.level or slo.status.observed_generation < 0:
+        """Post Events about what has changed for people."""
+        await self._post(level_changed(slo, status))
+        if new_period(slo, status):
+            self._closing[_key(slo)] = slo
+        await self._announce_closing(_key(slo), status)
+
+    async def _announce_closing(self, key: Key, status: ServiceLevelObjectiveStatus) -> None:
+        """Post what the last period closed with, as soon as its last slice is closed."""
+        closing, known = self._closing.get(key), self._meters.get(key)
+        if closing is None or known is None or status.window is None:
             return
-        about = _condition(status, ConditionType.BUDGET_AVAILABLE)
-        event = events.Event(
-            kind=OBJECTIVES.kind,
-            metadata=slo.metadata,
-            type="Warning" if status.level in _WORSE else "Normal",
-            reason=about.reason if about else Reason.RECONCILED,
-            action="Measure",
-            note=f"{before} -> {status.level}: {about.message if about else ''}",
-        )
-        await events.post(self._api, event, identity=self._identity, now=self._clock())
+        if indicator_key(closing.spec) != known.key[0]:
+            del self._closing[key]  # what is measured now is something else
+            return
+        began = status.window.start.timestamp()
+        if known.meter.settled(began):
+            del self._closing[key]
+            budget = known.meter.closing(objective_of(closing.spec, began - 1), began)
+            await self._post(period_closed(closing, budget))
+
+    async def _post(self, event: events.Event | None) -> None:
+        if event is not None:
+            await events.post(self._api, event, identity=self._identity, now=self._clock())
 
 
 def state_of(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> ObjectiveState:
     """What policies see: made from the status, so that both always say the same."""
-    known = _condition(status, ConditionType.BUDGET_KNOWN)
-    ready = _condition(status, ConditionType.READY)
+    known = condition(status, ConditionType.BUDGET_KNOWN)
+    ready = condition(status, ConditionType.READY)
     about = known or ready
     budget = status.error_budget
     return ObjectiveState(
@@ -180,15 +199,15 @@ def state_of(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) ->
         level=status.level,
         remaining=None if budget is None else Decimal(budget.remaining),
         burn_rates={rate.window: Decimal(rate.value) for rate in status.burn_rates},
-        window=slo.spec.window.rolling,
+        window=status.window.name if status.window else window_name(slo.spec.window, None),
         recovered_at=status.forecast.recovered_at if status.forecast else None,
         reason=Reason(about.reason) if about else Reason.NO_DATA,
         message=about.message if about else "",
     )
 
 
-def _condition(status: ServiceLevelObjectiveStatus, kind: ConditionType) -> Condition | None:
-    return next((it for it in status.conditions if it.type == kind), None)
+def _evaluated(meter: Meter, slo: ServiceLevelObjective, at: float) -> Evaluation:
+    return meter.evaluate(objective_of(slo.spec, at), at)
 
 
 def _key(slo: ServiceLevelObjective) -> Key:

@@ -64,7 +64,12 @@ class Settings(BaseSettings):
     query_timeout: float = Field(
         default=30.0, ge=1, le=600, description="Seconds that a source may take to answer."
     )
-    concurrency: int = Field(default=8, ge=1, le=256, description="Evaluations under way at once.")
+    concurrency: int = Field(
+        default=8,
+        ge=1,
+        le=256,
+        description="Evaluations under way at once, but for objectives: these wait for a source.",
+    )
     listen: str = Field(
         default="0.0.0.0:8080", description="Address of /metrics, /healthz and /readyz."
     )

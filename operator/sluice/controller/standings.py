@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level, ServiceLevelObjective
+from sluice.indicators.declared import window_name
 from sluice.policy.objective import ObjectiveState
 
 
@@ -60,7 +61,7 @@ def _unknown(objective: ServiceLevelObjective, reason: Reason, message: str) -> 
         level=Level.UNKNOWN,
         remaining=None,
         burn_rates={},
-        window=objective.spec.window.rolling,
+        window=window_name(objective.spec.window, None),
         recovered_at=None,
         reason=reason,
         message=message,

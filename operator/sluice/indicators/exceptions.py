@@ -24,11 +24,13 @@ from sluice.indicators.movement import (
     movement,
 )
 from sluice.indicators.promql import Fact, Matcher, Selector
+from sluice.indicators.replicas import merged
 from sluice.indicators.source import Source
 
 # Samples are fetched of so many series and slices at once: 2.5 MB at a scrape interval of 15 s.
 _SERIES = 200
 _SLICES = 12
+_Identity = frozenset[tuple[str, str]]
 _FACTS = {str(fact): fact for fact in Fact}
 
 
@@ -115,12 +117,19 @@ class Exceptions:
                 if problem:
                     return problem
             return None if halves else found
-        samples = {_identity(series.labels): series for series in found}
+        samples: dict[_Identity, list[Samples]] = {}
+        for series in found:
+            one = Samples(self._counter(series.labels), series.times, series.values)
+            samples.setdefault(_identity(one.labels), []).append(one)
         for exception in exceptions:
-            series = samples.get(_identity(exception.labels))
-            if series is not None:
-                _add(tally, series, grid, _within(exception, grid, part))
+            replicas = samples.get(_identity(exception.labels))
+            if replicas is not None:
+                _add(tally, merged(replicas), grid, _within(exception, grid, part))
         return None
+
+    def _counter(self, labels: Labels) -> Labels:
+        """The labels of a counter, whichever replica has scraped it."""
+        return {label: value for label, value in labels.items() if label != self._selector.replica}
 
     async def _add_beginnings(self, grid: Grid, tally: _Tally) -> Failure | None:
         jobs = {birth.labels.get("job", "") for birth in tally.births}
@@ -170,8 +179,7 @@ def _halves(exceptions: list[Series], grid: Grid, part: range) -> list[tuple[lis
     return [(series, half) for series, half in halves if series]
 
 
-def _add(tally: _Tally, series: Series, grid: Grid, indexes: Iterable[int]) -> None:
-    samples = Samples(series.labels, series.times, series.values)
+def _add(tally: _Tally, samples: Samples, grid: Grid, indexes: Iterable[int]) -> None:
     for index in indexes:
         start = grid.start + index * grid.width
         moved = movement(samples, start, start + grid.width)
@@ -180,7 +188,7 @@ def _add(tally: _Tally, series: Series, grid: Grid, indexes: Iterable[int]) -> N
         tally.known[index] = True
         tally.moved[index] += moved.moved
         if moved.first:
-            tally.births.append(_Birth(_own(series.labels), index, moved.first))
+            tally.births.append(_Birth(_own(samples.labels), index, moved.first))
 
 
 def _facts(found: list[Series], grid: Grid) -> dict[int, list[Known]]:
@@ -211,5 +219,5 @@ def _own(labels: Labels) -> dict[str, str]:
     return {label: value for label, value in labels.items() if label != "__name__"}
 
 
-def _identity(labels: Labels) -> frozenset[tuple[str, str]]:
+def _identity(labels: Labels) -> _Identity:
     return frozenset(_own(labels).items())

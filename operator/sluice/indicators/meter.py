@@ -2,31 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 
-from sluice.api.durations import parse_duration
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.alerts import Alert, alerts
 from sluice.budget.budget import (
     Budget,
     Measured,
     Objective,
+    Outlook,
     UnknownBudget,
     UnknownReason,
     measure,
 )
 from sluice.budget.burnrate import BurnRate, burn_rates
-from sluice.budget.forecast import Forecast, History, forecast
+from sluice.budget.forecast import Forecast, History, forecast, period_forecast
 from sluice.budget.ledger import SLICE, Counts, Floats, Ledger, Live, Slices
-from sluice.budget.windows import DAY, HOUR, RollingWindow
+from sluice.budget.windows import DAY, HOUR, RECENT, Bounds, CalendarWindow
+from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.origin import Origin, find_origin
 from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import Counted, GridCounts, Reader
+from sluice.indicators.query_reader import Limited, Queried, QueryReader
+from sluice.indicators.reader import Counted, GridCounts, Reader, SliceReader
 from sluice.indicators.resolve import resolve
 from sluice.indicators.source import Source
 
@@ -63,22 +65,7 @@ class Evaluation:
     budget: Budget | UnknownBudget
     burn_rates: tuple[BurnRate, ...]
     forecast: Forecast | None
-
-
-def indicator_key(spec: ServiceLevelObjectiveSpec) -> str:
-    """What the counts depend on: if it changes, measuring starts over with a new `Meter`."""
-    parts = spec.model_dump_json(include={"indicator", "source", "window"}, exclude_none=True)
-    return str(parts)
-
-
-def objective_of(spec: ServiceLevelObjectiveSpec) -> Objective:
-    """What was promised, as the budget sees it."""
-    return Objective(
-        target=Decimal(spec.objective),
-        agreement=None if spec.agreement is None else Decimal(spec.agreement),
-        length=_length(spec),
-        min_events=spec.min_events,
-    )
+    alerts: tuple[Alert, ...] = ()
 
 
 class Meter:
@@ -103,9 +90,10 @@ class Meter:
         self._source = Patient(source)
         self._settle = settle
         self._progress = progress
-        self._window = RollingWindow(_length(spec))
-        self._ledger = Ledger(self._window.length)
-        self._reader: Reader | None = None
+        self._window = window_of(spec.window)
+        self._slicing = slicing_of(spec)
+        self._ledger = Ledger(self._window.kept, slicing=self._slicing)
+        self._reader: SliceReader | None = None
         self._oldest: int | None = None
         self._origin: Origin | None = None
         self._present = 0.0
@@ -135,31 +123,69 @@ class Meter:
         """What was counted between two times; a slice that is partly inside, in proportion."""
         return self._ledger.between(start, end)
 
+    def settled(self, time: float) -> bool:
+        """Whether all slices up to `time` are closed."""
+        return self._ledger.closed is not None and self._ledger.closed >= time
+
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
-        bounds = self._window.bounds(now)
-        measured = Measured(
-            bounds=bounds,
-            seen=self._ledger.between(bounds.start, now),
-            newborn=self._origin.newborn(bounds.start) if self._origin else 0.0,
-            newest=self._ledger.newest_covered(),
-        )
-        budget = self._backfilling(bounds.start, now) or measure(objective, measured)
+        measured = self._measured(self._window.bounds(now))
+        budget = self._backfilling(self._window.needs(now), now) or measure(objective, measured)
+        until = self._ledger.known_until(now)
         return Evaluation(
             measured=measured,
             budget=budget,
-            burn_rates=burn_rates(objective, self._ledger.between, now),
+            burn_rates=burn_rates(objective, self._ledger.between, until),
+            alerts=alerts(objective, self._ledger.between, until),
             forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,
+        )
+
+    def closing(self, objective: Objective, now: float) -> Budget | None:
+        """The budget with which the calendar period before that of `now` has closed.
+
+        None if it is not known: it was not read as a whole, or its last slice is not closed yet.
+
+        Args:
+            objective: what was promised for that period.
+            now: Unix seconds in the period after it.
+        """
+        if not isinstance(self._window, CalendarWindow):
+            return None
+        end = self._window.span(now).start
+        start = self._window.span(end - 1).start
+        if self._oldest is None or self._oldest > start or not self.settled(end):
+            return None
+        budget = measure(objective, self._measured(Bounds(start, end), rest=0.0))
+        return budget if isinstance(budget, Budget) else None
+
+    def _measured(self, bounds: Bounds, rest: float | None = None) -> Measured:
+        """What was counted; `rest` are the seconds that a period goes on, if not as usual."""
+        outlook, newest = None, self._ledger.newest_covered()
+        if isinstance(self._window, CalendarWindow):
+            until = self._ledger.known_until(bounds.end)
+            if rest is None:
+                rest = self._window.span(bounds.end).end - until
+            outlook = Outlook(rest, self._ledger.between(until - RECENT, until))
+        return Measured(
+            bounds=bounds,
+            seen=self._ledger.between(bounds.start, bounds.end),
+            newborn=self._origin.newborn(bounds.start) if self._origin else 0.0,
+            newest=None if newest is None else min(newest, bounds.end),
+            outlook=outlook,
         )
 
     def _forecast(self, objective: Objective, measured: Measured) -> Forecast:
         bounds = measured.bounds
+        until = self._ledger.known_until(bounds.end)
+        last_hour = self._ledger.between(until - HOUR, until)
+        if measured.outlook is not None:
+            return period_forecast(objective, measured, last_hour)
         return forecast(
             History(
                 objective=objective,
                 measured=measured,
                 hours=self._ledger.by_hour(bounds.start, bounds.end),
-                last_hour=self._ledger.between(bounds.end - HOUR, bounds.end),
+                last_hour=last_hour,
             )
         )
 
@@ -171,51 +197,55 @@ class Meter:
             UnknownReason.BACKFILLING, f"reading the window's history: {read:.0%} are read"
         )
 
-    async def _prepared(self, now: float) -> Reader | Failure:
+    async def _prepared(self, now: float) -> SliceReader | Failure:
         if self._reader is None:
-            counted = await resolve(self._indicator, self._source, now)
-            if isinstance(counted, Failure):
-                return counted
-            self._reader = Reader(self._source, counted)
+            found = await resolve(self._indicator, self._source, now)
+            if isinstance(found, Failure):
+                return found
+            self._reader = _reader(self._source, found)
         return self._reader
 
-    async def _close(self, reader: Reader, now: float) -> Failure | None:
+    async def _close(self, reader: SliceReader, now: float) -> Failure | None:
         """Close the slices that are due, and look at the two before them again."""
         due = int((now - self._settle) // SLICE) * SLICE
         closed = self._ledger.closed
         # A clock that was ahead for a while has closed slices that are still to come.
         ahead = closed is not None and closed > now + SLICE
-        if closed is None or ahead or due - closed > self._window.length:
+        moved = ahead or self._ledger.anchor != self._window.anchor(now)
+        if closed is None or moved or due - closed > self._window.kept:
             return await self._begin(reader, now, due)
         if due <= closed:
             return None
-        live, before, late = self._ledger.live, closed, False
+        live, before = self._ledger.live, closed
+        start: Mapping[Side, float] = {}
         while closed < due:
             grid = Grid(closed, SLICE, min(_CHUNK, (due - closed) // SLICE))
             counts = await self._put(reader, grid)
             if isinstance(counts, Failure):
                 return counts
             if closed == before:
-                late = self._changed(before, counts.start)
+                start = counts.start
             closed = grid.end
         if live is not None and live.until > closed:
-            self._ledger.tick(_left(live, self._ledger.between(before, closed)))
-        return await self._look_again(reader, before, late=late)
+            self._ledger.tick(_left(live, *self._ledger.events(before, closed)))
+        return await self._look_again(reader, before, start)
 
-    async def _begin(self, reader: Reader, now: float, due: int) -> Failure | None:
-        self._ledger = Ledger(self._window.length)
+    async def _begin(self, reader: SliceReader, now: float, due: int) -> Failure | None:
+        anchor = self._window.anchor(now)
+        self._ledger = Ledger(self._window.kept, anchor=anchor, slicing=self._slicing)
         self._oldest = self._origin = None
         self._boundaries.clear()
-        start = max(self._window.bounds(now).start, (due - DAY) // HOUR * HOUR)
+        day_ago = (due - DAY - anchor) // HOUR * HOUR + anchor
+        start = max(self._window.needs(now), day_ago)
         counts = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
         if isinstance(counts, Failure):
             return counts
         self._oldest = start
         return None
 
-    async def _backfill(self, reader: Reader, now: float) -> Failure | None:
+    async def _backfill(self, reader: SliceReader, now: float) -> Failure | None:
         """Read the history before what was read, newest first, a day at a time."""
-        start = self._window.bounds(now).start
+        start = self._window.needs(now)
         while self._oldest is not None and self._oldest > start:
             self._progress((now - self._oldest) / (now - start))
             first = max(start, self._oldest - DAY)
@@ -231,24 +261,24 @@ class Meter:
             self._oldest = first
         return None
 
-    async def _look_up_origin(self, reader: Reader, now: float) -> Failure | None:
+    async def _look_up_origin(self, reader: SliceReader, now: float) -> Failure | None:
         """Once there are data: what the time before them was."""
         if self._origin is not None:
             return None
-        start = self._window.bounds(now).start
+        start = self._window.needs(now)
         first = self._ledger.first_covered(start)
         if first is None:
             return None
         if first <= start + SLICE:
             self._origin = Origin(first, first)
             return None
-        found = await find_origin(self._source, reader.counted.total, start, first, now)
+        found = await find_origin(self._source, reader.trace(), start, first)
         if isinstance(found, Failure):
             return found
         self._origin = found
         return None
 
-    async def _tick(self, reader: Reader, now: float) -> Failure | None:
+    async def _tick(self, reader: SliceReader, now: float) -> Failure | None:
         """Read the counters as they are; what came since the last closed slice is read in full."""
         closed = self._ledger.closed
         assert closed is not None
@@ -258,37 +288,39 @@ class Meter:
         counts = await reader.tick(grid)
         if isinstance(counts, Failure):
             return counts
-        if counts.present > self._present or not counts.covered[0]:
+        if counts.present > self._present:
             counts = await reader.read(grid)
             if isinstance(counts, Failure):
                 return counts
         self._ledger.tick(_live(grid, counts, self._ledger.live))
         return None
 
-    async def _put(self, reader: Reader, grid: Grid) -> GridCounts | Failure:
+    async def _put(self, reader: SliceReader, grid: Grid) -> GridCounts | Failure:
         """Read slices and write them behind the newest."""
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
             return counts
         if grid.count >= _ENOUGH_TO_JUDGE and counts.restlessness > _RESTLESS:
-            return _not_a_counter(reader.counted, counts.restlessness)
+            return _not_a_counter(reader.names, counts.restlessness)
         self._write(grid, counts)
         self._present = counts.present
         return counts
 
-    async def _look_again(self, reader: Reader, before: int, *, late: bool) -> Failure | None:
+    async def _look_again(
+        self, reader: SliceReader, before: int, start: Mapping[Side, float]
+    ) -> Failure | None:
         """Read the two slices up to `before` again, if late samples have come in.
 
-        Late samples move the counters' values at the boundaries, which are cheap to compare: `late`
-        says that they did so at `before`.
+        Late samples move the counters' values at the boundaries, which are cheap to compare:
+        `start` are those at `before`, empty if they were not read.
         """
         grid = Grid(before - _REREAD * SLICE, SLICE, _REREAD)
-        if not late:
-            first = grid.part(0, 1)
-            values = await reader.values(first)
+        if not (start and self._changed(before, _values(start))):
+            looked = grid.part(0, 1) if start else grid
+            values = await reader.values(looked)
             if isinstance(values, Failure):
                 return values
-            if not self._changed(first.end, {side: float(row[0]) for side, row in values.items()}):
+            if not any(self._changed(*boundary) for boundary in _boundaries(looked, values)):
                 return None
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
@@ -296,9 +328,9 @@ class Meter:
         self._write(grid, counts)
         return None
 
-    def _changed(self, time: int, values: Mapping[Side, float]) -> bool:
+    def _changed(self, time: int, values: _Values) -> bool:
         """Whether the counters' values at a boundary are not those that were read before."""
-        return self._boundaries.get(time) not in {None, _values(values)}
+        return self._boundaries.get(time) not in {None, values}
 
     def _write(self, grid: Grid, counts: GridCounts) -> None:
         self._ledger.put(_slices(grid, counts))
@@ -307,8 +339,8 @@ class Meter:
             del self._boundaries[time]
 
 
-def _length(spec: ServiceLevelObjectiveSpec) -> int:
-    return int(parse_duration(spec.window.rolling).total_seconds())
+def _reader(source: Source, found: Counted | Queried | Limited) -> SliceReader:
+    return Reader(source, found) if isinstance(found, Counted) else QueryReader(source, found)
 
 
 def _slices(grid: Grid, counts: GridCounts) -> Slices:
@@ -339,14 +371,18 @@ def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:
     return Live(float(grid.end), total, bad, bool(counts.covered[0]))
 
 
-def _left(live: Live, closed: Counts) -> Live:
-    """What had been counted after the slices that are closed now: it stays counted."""
-    total, bad = max(0.0, live.total - closed.total), max(0.0, live.bad - closed.bad)
-    return Live(live.until, total, bad, live.covered)
+def _left(live: Live, total: float, bad: float) -> Live:
+    """What had been counted after the slices that are closed now: it stays counted.
+
+    Args:
+        live: what had been counted.
+        total: all events of the slices that are closed now.
+        bad: the bad ones of them.
+    """
+    return Live(live.until, max(0.0, live.total - total), max(0.0, live.bad - bad), live.covered)
 
 
-def _not_a_counter(counted: Counted, restlessness: float) -> Failure:
-    names = " or ".join(str(selector) for selector in counted.selectors.values())
+def _not_a_counter(names: str, restlessness: float) -> Failure:
     return Failure(
         Reason.NOT_A_COUNTER,
         f"{names} goes down {restlessness:.1f} times in ten minutes; events can be counted only by "

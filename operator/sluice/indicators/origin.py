@@ -6,9 +6,7 @@ not exist had no events, while of a time before Prometheus' first data nothing i
 
 from dataclasses import dataclass
 
-from sluice.budget.windows import DAY
 from sluice.indicators.failure import Failure
-from sluice.indicators.promql import Selector
 from sluice.indicators.source import Source
 
 _LOOKS = 100
@@ -28,19 +26,17 @@ class Origin:
 
 
 async def find_origin(
-    source: Source, total: Selector, start: float, first_sample: int, now: float
+    source: Source, trace: str, start: float, first_sample: int
 ) -> Origin | Failure:
     """Why there is nothing between `start` and `first_sample`.
 
     Args:
         source: where.
-        total: the counters of all events.
+        trace: PromQL that gives something if the service was there in the day before.
         start: where the window begins.
         first_sample: the first sample of the service in it.
-        now: when this is asked.
     """
-    before = f"count(last_over_time({total}[{DAY}s] offset {int(now - start)}s))"
-    existed = await source.instant(before, now)
+    existed = await source.instant(trace, start)
     if isinstance(existed, Failure):
         return existed
     if existed:

@@ -31,6 +31,11 @@ class Patient:
         self._left = _TIMEOUTS
         self._given_up: Failure | None = None
 
+    @property
+    def dedup_label(self) -> str:
+        """See `Source`."""
+        return self._source.dedup_label
+
     def renew(self) -> None:
         """Forget what has timed out: an evaluation begins."""
         self._left = _TIMEOUTS

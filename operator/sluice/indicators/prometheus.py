@@ -4,6 +4,7 @@ Queries are sent by POST, so that their length is no matter.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from yarl import URL
 
 from sluice.api.reasons import Reason
 from sluice.indicators.answers import Answer, Raw, read_data, read_metric_type, read_series
+from sluice.indicators.credentials import Credentials
 from sluice.indicators.failure import Failure
 
 _CHUNK = 1 << 16
@@ -20,6 +22,8 @@ _T = TypeVar("_T")
 # A MiB of JSON takes 0.3 s and 15 MiB to read: what is longer must not keep the event loop, nor
 # fill the memory with several at once.
 _LARGE = 1 << 18
+_ABOUT_US = re.compile(r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)")
+"""Alerts about the client's certificate, as OpenSSL names them. Source: RFC 8446 section 6.2."""
 
 
 class Prometheus:
@@ -27,10 +31,14 @@ class Prometheus:
 
     Args:
         name: what the source is called in messages.
-        url: the base URL, with credentials if need be; they are not shown in messages.
-        session: an open HTTP session; it carries further authentication.
+        url: the base URL; a user and a password in it are not shown in messages.
+        session: an open HTTP session, which may be shared.
+        credentials: what requests carry; they are not sent anywhere else, as no redirect is
+            followed, and not shown in messages.
+        dedup_label: see `Source`.
         timeout: seconds for one request, its answer included.
         max_bytes: a longer answer is refused.
+        max_series: so is one of more series.
 
     Raises:
         ValueError: the URL is not one of HTTP; said without showing it, as it may hold a password.
@@ -42,15 +50,21 @@ class Prometheus:
         url: str,
         session: aiohttp.ClientSession,
         *,
+        credentials: Credentials | None = None,
+        dedup_label: str = "",
         timeout: float = 30.0,
         max_bytes: int = 8 << 20,
+        max_series: int = 100_000,
     ) -> None:
         self.name = name
+        self.dedup_label = dedup_label
         self._url = _base(name, url)
         self._session = session
+        self._credentials = credentials or Credentials()
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._large = asyncio.Semaphore(1)
+        self._max_series = max_series
         shown = self._url.with_user(None).with_query(None).with_fragment(None)
         self._where = f"source {name!r} ({shown})"
 
@@ -75,20 +89,37 @@ class Prometheus:
 
     async def _query(self, path: str, kind: str, **parameters: str) -> Answer:
         raw = await self._call("POST", path, parameters)
-        return await self._parsed(raw, lambda data: read_series(data, kind, self._where))
+        return await self._parsed(
+            raw, lambda data: self._bounded(read_series(data, kind, self._where))
+        )
 
-    async def _parsed(self, raw: Raw | Failure, read: Callable[[Any], _T]) -> _T | Failure:
+    async def _parsed(
+        self, raw: Raw | Failure, read: Callable[[Any], _T | Failure]
+    ) -> _T | Failure:
         """What `read` makes of an answer's data; of large answers one at a time, in a thread."""
         if isinstance(raw, Failure):
-            return raw
+            return self._shown(raw)
 
-        def parse() -> _T:
-            return read(read_data(raw, self._where))
+        def parse() -> _T | Failure:
+            return self._shown(read(read_data(raw, self._where)))
 
         if len(raw.body) <= _LARGE:
             return parse()
         async with self._large:
             return await asyncio.to_thread(parse)
+
+    def _bounded(self, answer: Answer) -> Answer:
+        if isinstance(answer, Failure) or len(answer) <= self._max_series:
+            return answer
+        return Failure(
+            Reason.SOURCE_ERROR,
+            f"{self._where} gave an answer of {len(answer)} series, more than {self._max_series}: "
+            "make the selector narrower",
+            divisible=True,
+        )
+
+    def _shown(self, answer: _T | Failure) -> _T | Failure:
+        return self._credentials.hide(answer) if isinstance(answer, Failure) else answer
 
     async def _call(self, method: str, path: str, parameters: dict[str, str]) -> Raw | Failure:
         post = method == "POST"
@@ -102,7 +133,9 @@ class Prometheus:
                     self._url / "api/v1" / path,
                     params=None if post else parameters,
                     data=encoded.encode() if post else None,
-                    headers=_FORM if post else None,
+                    headers={**self._credentials.headers, **(_FORM if post else {})},
+                    # True is the system's trust; False would be none at all.
+                    ssl=self._credentials.tls or True,
                     allow_redirects=False,
                 ) as response,
             ):
@@ -130,6 +163,12 @@ class Prometheus:
                 Reason.SOURCE_TIMEOUT,
                 f"{self._where} has not answered within {self._timeout:g} s: it may be overloaded",
                 divisible=True,
+            )
+        if _ABOUT_US.search(str(error)):
+            return Failure(
+                Reason.SOURCE_UNAUTHORIZED,
+                f"{self._where} does not accept our certificate, or wants one ({error}): "
+                "check its credentials",
             )
         match error:
             case aiohttp.ClientConnectorDNSError():

@@ -48,6 +48,7 @@ class Part(StrEnum):
     """What a member of a query's answer says of one side; NaN and infinite values do not count."""
 
     MOVED = "moved"  # the movement of the plain series: at both boundaries, not decreased
+    MATCHED = "matched"  # how many these are
     SEEN = "seen"  # how many have samples in or just before the slice; resets times RESETS_UNIT
     PRESENT = "present"  # how many have a value at the slice's end
     VALUE = "value"  # the sum of these values
@@ -79,10 +80,16 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A vector selector of one metric."""
+    """A vector selector of one metric.
+
+    Attributes:
+        replica: the label by which series differ that are the same counter, scraped more than
+            once; empty if there is none. It is no part of the selector as text.
+    """
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
+    replica: str = ""
 
     def __str__(self) -> str:
         matchers = ",".join(map(str, self.matchers))
@@ -192,20 +199,33 @@ def movement_query(selectors: dict[Side, Selector], width: int, lookback: int = 
     the series at either end are among those seen, so they are the same ones, and `SEEN` says that
     none was reset. It looks back `lookback` seconds before the first boundary, which must take in
     the samples whose values are those at the boundary: `oldest_query` says whether it does.
+
+    Of counters with replicas it gives `MOVED` and `MATCHED`: the movement is that if `MATCHED` and
+    `SEEN` are the same number. Where one replica is gone and the other behind it, a counter's value
+    goes down though none was reset, which shows only counter by counter.
     """
     return union(
         *(
             labelled(expression, **{SIDE: side, PART: part})
             for side, selector in selectors.items()
-            for part, expression in {
-                Part.SEEN: f"sum(1+{RESETS_UNIT:g}*{_resets(selector, width, lookback)})",
-                Part.PRESENT: f"count({selector}<Inf)",
-                Part.VALUE: f"sum({selector}<Inf)",
-                Part.START_PRESENT: f"count({selector} offset {width}s<Inf)",
-                Part.START_VALUE: f"sum({selector} offset {width}s<Inf)",
-            }.items()
+            for part, expression in _movement(selector, width, lookback).items()
         )
     )
+
+
+def _movement(selector: Selector, width: int, lookback: int) -> dict[Part, str]:
+    """The parts of one side."""
+    before = _before(selector, width)
+    parts = {
+        Part.SEEN: f"sum(1+{RESETS_UNIT:g}*{_resets(selector, width, lookback)})",
+        Part.PRESENT: f"count({_values(selector)}<Inf)",
+        Part.VALUE: f"sum({_values(selector)}<Inf)",
+        Part.START_VALUE: f"sum({before}<Inf)",
+    }
+    if not selector.replica:
+        return parts | {Part.START_PRESENT: f"count({before}<Inf)"}
+    plain = _plain(selector, width)
+    return parts | {Part.MOVED: f"sum({plain})", Part.MATCHED: f"count({plain})"}
 
 
 def oldest_query(selectors: dict[Side, Selector], width: int) -> str:
@@ -226,9 +246,9 @@ def tick_query(selectors: dict[Side, Selector], watched: Side, width: int) -> st
 
     Of the side `watched` it also tells how many series there are, as new ones show there.
     """
-    present = labelled(f"count({selectors[watched]}<Inf)", **{SIDE: watched, PART: Part.PRESENT})
+    present = f"count({_values(selectors[watched])}<Inf)"
     return union(
-        present,
+        labelled(present, **{SIDE: watched, PART: Part.PRESENT}),
         *(
             labelled(f"sum({_plain(selector, width)})", **{SIDE: side, PART: Part.MOVED})
             for side, selector in selectors.items()
@@ -240,7 +260,7 @@ def value_query(selectors: dict[Side, Selector]) -> str:
     """For each side: the sum of the counters' values."""
     return union(
         *(
-            labelled(f"sum({selector}<Inf)", **{SIDE: side, PART: Part.VALUE})
+            labelled(f"sum({_values(selector)}<Inf)", **{SIDE: side, PART: Part.VALUE})
             for side, selector in selectors.items()
         )
     )
@@ -265,10 +285,13 @@ def facts_query(total: Selector, jobs: set[str], instances: set[str], width: int
     targets = (one_of("job", jobs), one_of("instance", instances))
     started = Selector("process_start_time_seconds", targets)
     exposed = Selector("scrape_samples_scraped", targets)
+    facts = {
+        Fact.UP: str(Selector("up", targets)),
+        Fact.STARTED: f"last_over_time({started}[{width}s])",
+        Fact.EXPOSED: f"max_over_time({exposed}[{width}s])",
+    }
     return union(
-        labelled(str(Selector("up", targets)), **{PART: Fact.UP}),
-        labelled(f"last_over_time({started}[{width}s])", **{PART: Fact.STARTED}),
-        labelled(f"max_over_time({exposed}[{width}s])", **{PART: Fact.EXPOSED}),
+        *(labelled(_once(fact, total), **{PART: name}) for name, fact in facts.items()),
         labelled(f"count by(job,instance)({total.narrowed(*targets)})", **{PART: Fact.SIBLING}),
     )
 
@@ -278,11 +301,27 @@ def boundaries_query(buckets: Selector) -> str:
     return f"count by(le)({buckets})"
 
 
+def _once(expression: str, selector: Selector) -> str:
+    """`expression` of the selector's series, with one series a counter in place of its replicas'.
+
+    The highest value is that of the latest scrape: a counter only grows, but for resets.
+    """
+    return f"max without({selector.replica})({expression})" if selector.replica else expression
+
+
+def _values(selector: Selector) -> str:
+    return _once(str(selector), selector)
+
+
+def _before(selector: Selector, width: int) -> str:
+    return _once(f"{selector} offset {width}s", selector)
+
+
 def _plain(selector: Selector, width: int) -> str:
     """Each series' movement; without those that are NaN or infinite, or have decreased."""
-    return f"(({selector}-{selector} offset {width}s)>=0)<Inf"
+    return f"(({_values(selector)}-{_before(selector, width)})>=0)<Inf"
 
 
 def _resets(selector: Selector, width: int, lookback: int) -> str:
     """Each series' resets since the first boundary's value, which may lie before the boundary."""
-    return f"resets({selector}[{width + lookback}s])"
+    return _once(f"resets({selector}[{width + lookback}s])", selector)

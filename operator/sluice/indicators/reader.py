@@ -6,13 +6,15 @@ where it says that series came, went or were reset, their samples, to be counted
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from sluice.api.reasons import Reason
 from sluice.budget.ledger import Flags, Floats
+from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.exceptions import Exceptions
@@ -59,6 +61,11 @@ class Counted:
         """The side on which a new series shows that must not wait: a first error is on it."""
         return Side.BAD if self.side is Side.BAD else Side.TOTAL
 
+    @property
+    def replicated(self) -> bool:
+        """Whether the counters are scraped more than once."""
+        return bool(self.total.replica or self.other.replica)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GridCounts:
@@ -67,7 +74,8 @@ class GridCounts:
     Attributes:
         present: the number of series at the end of the last slice, of the side that is watched.
         values: for each side, the sum of the counters at each slice's end; NaN without any.
-        start: for each side, the sum of the counters at the grid's start; NaN without any.
+        start: for each side, the sum of the counters at the grid's start; NaN without any. Empty if
+            that was not read.
         restlessness: resets a series had in a slice and five minutes before it, on average, of the
             side that had more.
     """
@@ -92,25 +100,44 @@ class _Moved:
 _Parts = Mapping[tuple[Side, Part], Floats]
 
 
-class Reader:
-    """Reads the counters of one indicator."""
-
-    def __init__(self, source: Source, counted: Counted) -> None:
-        self._source = source
-        self._counted = counted
-        self._most = math.inf
-        self._ages: deque[int] = deque(maxlen=_REMEMBERED)
+class SliceReader(Protocol):
+    """Reads the counts of one indicator."""
 
     @property
-    def counted(self) -> Counted:
-        """The counters that are read."""
-        return self._counted
+    def names(self) -> str:
+        """What is read, for messages."""
+
+    def trace(self) -> str:
+        """PromQL that gives something if there was something to read in the last day."""
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
-        """The counts of all slices of `grid`, in parts if the source finds it too much at once.
+        """The counts of all slices of `grid`."""
 
-        As that may have cost a timeout, it is remembered: also if the call fails because of it.
-        """
+    async def tick(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of a grid's only slice, which has not ended yet."""
+
+    async def values(self, grid: Grid) -> Mapping[Side, Floats] | Failure:
+        """What moves if counts do, at each slice's end, by side; NaN for nothing."""
+
+    async def exists(self, start: int, end: int) -> bool | Failure:
+        """Whether there may be anything to read after `start` up to `end`."""
+
+
+class InParts:
+    """Reads in halves what the source finds too much at once.
+
+    As that may have cost a timeout, it is remembered: also if the call fails because of it.
+
+    Args:
+        read: reads the counts of all slices of a grid at once.
+    """
+
+    def __init__(self, read: Callable[[Grid], Awaitable[GridCounts | Failure]]) -> None:
+        self._read = read
+        self._most = math.inf
+
+    async def __call__(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of all slices of `grid`."""
         most = self._most
         counts = await self._in_parts(grid)
         if grid.count > most and not isinstance(counts, Failure):
@@ -134,17 +161,43 @@ class Reader:
         second = await self._in_parts(grid.part(middle, grid.count))
         return second if isinstance(second, Failure) else _joined(first, second)
 
+
+class Reader:
+    """Reads the counters of one indicator."""
+
+    def __init__(self, source: Source, counted: Counted) -> None:
+        self._source = source
+        self._counted = counted
+        self._parts = InParts(self._read)
+        self._ages: deque[int] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def names(self) -> str:
+        """What is read, for messages."""
+        return " or ".join(str(selector) for selector in self._counted.selectors.values())
+
+    def trace(self) -> str:
+        """PromQL that gives something if there were counters in the last day."""
+        return f"count(last_over_time({self._counted.total}[{DAY}s]))"
+
+    async def read(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
+        return await self._parts(grid)
+
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice, at a fifth of the price or less.
 
-        Only of plain series: one that came in the meantime, or was reset, waits for `read`.
+        Only of plain series: one that came in the meantime, or was reset, waits for `read`. If
+        there is none of the total, that is done at once.
         """
         query = promql.tick_query(self._counted.selectors, self._counted.watched, grid.width)
         series = await self._source.instant(query, grid.end)
         if isinstance(series, Failure):
             return series
         parts = _parts(series, grid, self._counted)
-        return self._counts({side: _ticked(parts, side) for side in self._counted.selectors}, parts)
+        sides = {side: _ticked(parts, side) for side in self._counted.selectors}
+        counts = self._counts(sides, parts)
+        return counts if counts.covered[0] else await self.read(grid)
 
     async def values(self, grid: Grid) -> Mapping[Side, Floats] | Failure:
         """The sums of the counters at each slice's end, by side; NaN without any."""
@@ -165,8 +218,9 @@ class Reader:
             return parts
         sides: dict[Side, _Moved] = {}
         for side in self._counted.selectors:
-            sides[side] = moved = _plain(parts, side)
-            for run in _runs(_exceptional(parts, side)):
+            exceptional = self._exceptional(parts, side)
+            sides[side] = moved = self._plain(parts, side, exceptional)
+            for run in _runs(exceptional):
                 problem = await self._correct(side, moved, grid, run)
                 if problem:
                     return problem
@@ -178,26 +232,40 @@ class Reader:
         Most of its price is in looking back before the slice. So of a single slice that is done
         only as far as it was needed in the last hour, and in full if that proves too little.
         """
-        single = grid.count == 1
-        lookback = promql.LOOKBACK
-        if single and self._ages:
-            lookback = min(lookback, max(self._ages) + 1)
-        parts = await self._movement(grid, lookback)
-        if isinstance(parts, Failure) or not single:
+        selectors = self._counted.selectors
+        full = promql.movement_query(selectors, grid.width)
+        if grid.count > 1 or self._counted.replicated:
+            return await self._members(full, grid)
+        lookback = min(promql.LOOKBACK, max(self._ages, default=promql.LOOKBACK) + 1)
+        short = promql.movement_query(selectors, grid.width, lookback)
+        oldest = promql.oldest_query(selectors, grid.width)
+        parts = await self._members(promql.union(short, oldest), grid)
+        if isinstance(parts, Failure):
             return parts
         age = _age(parts, grid)
         self._ages.append(age)
         if lookback == promql.LOOKBACK or age < lookback:
             return parts
-        return await self._movement(grid, promql.LOOKBACK)
+        return await self._members(full, grid)
 
-    async def _movement(self, grid: Grid, lookback: int) -> _Parts | Failure:
-        selectors = self._counted.selectors
-        query = promql.movement_query(selectors, grid.width, lookback)
-        if grid.count == 1:
-            query = promql.union(query, promql.oldest_query(selectors, grid.width))
+    async def _members(self, query: str, grid: Grid) -> _Parts | Failure:
         series = await self._range(query, grid)
         return series if isinstance(series, Failure) else _parts(series, grid, self._counted)
+
+    def _plain(self, parts: _Parts, side: Side, exceptional: Flags) -> _Moved:
+        """The movement of a side where all its series are plain."""
+        if self._counted.selectors[side].replica:
+            moved = parts[side, Part.MOVED]
+        else:
+            moved = parts[side, Part.VALUE] - parts[side, Part.START_VALUE]
+        return _Moved(np.nan_to_num(moved), ~np.isnan(moved) & ~exceptional)
+
+    def _exceptional(self, parts: _Parts, side: Side) -> Flags:
+        """In which slices not all series of a side were plain."""
+        if self._counted.selectors[side].replica:
+            return _differ(parts, side, Part.SEEN, Part.MATCHED)
+        inexact: Flags = np.nan_to_num(parts[side, Part.VALUE]) > _EXACT
+        return inexact | _differ(parts, side, Part.SEEN, Part.PRESENT, Part.START_PRESENT)
 
     async def _correct(
         self, side: Side, moved: _Moved, grid: Grid, run: tuple[int, int]
@@ -254,25 +322,16 @@ def _values(parts: _Parts) -> dict[Side, Floats]:
     return {side: values for (side, part), values in parts.items() if part is Part.VALUE}
 
 
-def _plain(parts: _Parts, side: Side) -> _Moved:
-    """The movement of a side if all its series are plain."""
-    moved = parts[side, Part.VALUE] - parts[side, Part.START_VALUE]
-    return _Moved(np.nan_to_num(moved), ~np.isnan(moved) & ~_exceptional(parts, side))
-
-
 def _ticked(parts: _Parts, side: Side) -> _Moved:
     moved, present = parts[side, Part.MOVED], parts[side, Part.PRESENT]
     return _Moved(np.nan_to_num(moved), ~np.isnan(moved) | (np.nan_to_num(present) > 0))
 
 
-def _exceptional(parts: _Parts, side: Side) -> Flags:
-    """In which slices not all series were plain."""
-    seen, present, before = (
-        np.nan_to_num(parts[side, part]) for part in (Part.SEEN, Part.PRESENT, Part.START_PRESENT)
-    )
-    inexact = np.nan_to_num(parts[side, Part.VALUE]) > _EXACT
-    exceptional: Flags = (seen != present) | (seen != before) | inexact
-    return exceptional
+def _differ(parts: _Parts, side: Side, *numbers: Part) -> Flags:
+    """Where these numbers are not all the same; none counts as zero."""
+    rows = np.nan_to_num([parts[side, part] for part in numbers])
+    different: Flags = (rows != rows[0]).any(axis=0)
+    return different
 
 
 def _age(parts: _Parts, grid: Grid) -> int:

@@ -1,97 +1,172 @@
-"""From a declared indicator to the counters that are read, checked against the source."""
+"""From a declared indicator to what is read, checked against the source."""
 
 import math
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from sluice.api.durations import parse_duration
+from sluice.api.indicator import (
+    Counter,
+    Indicator,
+    LatencyIndicator,
+    Operator,
+    ThresholdIndicator,
+)
 from sluice.api.reasons import Reason
-from sluice.api.slo import Indicator, LatencyIndicator
+from sluice.budget.ledger import SLICE, Flags, Floats
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
+from sluice.indicators.expressions import Expression, parse_expression
 from sluice.indicators.failure import Failure
 from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
+from sluice.indicators.query_reader import Limited, Queried
 from sluice.indicators.reader import Counted
 from sluice.indicators.source import Source
 
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
 _LOOK_BACK = 86_400
 _LOOKS = 96
+_COMPARISONS: Mapping[Operator, Callable[[Floats, float], Flags]] = {
+    Operator.LESS_THAN: np.less,
+    Operator.LESS_OR_EQUAL: np.less_equal,
+    Operator.GREATER_THAN: np.greater,
+    Operator.GREATER_OR_EQUAL: np.greater_equal,
+}
 _POSITION = re.compile(r"[0-9]+:[0-9]+: .+")
 """Line and column, and what is wrong there, in the words of Prometheus' parser."""
 
 
-async def resolve(indicator: Indicator, source: Source, now: float) -> Counted | Failure:
-    """The counters that `indicator` means.
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What stands in a field of an indicator, and what it means or why it means nothing."""
+
+    where: str
+    promql: str
+    parsed: Selector | Expression | Failure
+
+
+async def resolve(
+    indicator: Indicator, source: Source, now: float
+) -> Counted | Queried | Limited | Failure:
+    """The counters or the queries that `indicator` means.
 
     Returns:
-        The counters; or a failure: `InvalidQuery` for what is no selector, `NotACounter` for a
-        metric that says it is a gauge, `BucketNotFound` for a threshold that is no bucket boundary,
-        `NoData` for a histogram that had no series for a day, or one of the source's.
+        What is to be read; or a failure: `InvalidQuery` for what is no PromQL of the kind that is
+        needed, `NotACounter` for a metric that says it is a gauge, `BucketNotFound` for a threshold
+        that is no bucket boundary, `NoData` for a histogram that had no series for a day, or one
+        of the source's.
     """
-    selectors = await _selectors(indicator, source, now)
-    if isinstance(selectors, Failure):
-        return selectors
-    if indicator.latency is not None:
-        counted = await _latency(indicator.latency, selectors[0], source, now)
-    else:
-        total, other = selectors
-        assert indicator.ratio is not None
-        counted = Counted(total, other, Side.GOOD if indicator.ratio.bad is None else Side.BAD)
-    if isinstance(counted, Failure):
-        return counted
-    for selector in counted.selectors.values():
+    fields = stated(indicator)
+    problems = [
+        await _explained(it, it.parsed, source, now)
+        for it in fields
+        if isinstance(it.parsed, Failure)
+    ]
+    if problems:
+        return Failure(Reason.INVALID_QUERY, "; ".join(problems))
+    parsed = [_of_source(it.parsed, source) for it in fields]
+    found = await _found(indicator, parsed, source, now)
+    if not isinstance(found, Counted):
+        return found
+    for selector in found.selectors.values():
         problem = await _check_type(selector.metric, source)
         if problem:
             return problem
-    return counted
+    return found
 
 
-def stated(indicator: Indicator) -> dict[str, str]:
-    """The selectors that `indicator` states, by field; that of all events is the first.
+def _of_source(
+    parsed: Selector | Expression | Failure, source: Source
+) -> Selector | Expression | Failure:
+    """What is read of a source whose replicas are one; a query must take care of that itself."""
+    if isinstance(parsed, Selector):
+        return replace(parsed, replica=source.dedup_label)
+    return parsed
 
-    A histogram's stands for the counter of all its events.
+
+async def _found(
+    indicator: Indicator,
+    parsed: list[Selector | Expression | Failure],
+    source: Source,
+    now: float,
+) -> Counted | Queried | Limited | Failure:
+    if indicator.latency is not None:
+        total = parsed[0]
+        assert isinstance(total, Selector)
+        return await _latency(indicator.latency, total, source, now)
+    if indicator.threshold is not None:
+        expression = parsed[0]
+        assert isinstance(expression, Expression)
+        return _limited(indicator.threshold, expression)
+    assert indicator.ratio is not None
+    side = Side.GOOD if indicator.ratio.bad is None else Side.BAD
+    match parsed:
+        case [Selector() as total, Selector() as other]:
+            return Counted(total, other, side)
+        case [Expression() as total, Expression() as other]:
+            return Queried(total, other, side)
+        case _:
+            raise AssertionError("the models let no other through")
+
+
+def stated(indicator: Indicator) -> list[Stated]:
+    """What `indicator` states, parsed; that of all events is the first.
+
+    A histogram's selector stands for the counter of all its events.
     """
     where = "spec.indicator"
     if indicator.latency is not None:
         metric, matchers = indicator.latency.metric, indicator.latency.selector
-        return {f"{where}.latency.selector": f"{metric}_count{{{matchers}}}"}
+        return [_selector(f"{metric}_count{{{matchers}}}", f"{where}.latency.selector")]
+    if indicator.threshold is not None:
+        return [_query(indicator.threshold.query, f"{where}.threshold.query")]
     assert indicator.ratio is not None
-    sides = {Side.BAD: indicator.ratio.bad, Side.GOOD: indicator.ratio.good}
-    return {f"{where}.ratio.total.metric": indicator.ratio.total.metric} | {
-        f"{where}.ratio.{side}.metric": counter.metric
-        for side, counter in sides.items()
-        if counter is not None
+    sides = {
+        Side.TOTAL: indicator.ratio.total,
+        Side.BAD: indicator.ratio.bad,
+        Side.GOOD: indicator.ratio.good,
     }
+    return [_counter(it, f"{where}.ratio.{side}") for side, it in sides.items() if it is not None]
 
 
-async def _selectors(indicator: Indicator, source: Source, now: float) -> list[Selector] | Failure:
-    """What `stated` gives, parsed; one failure for all that is no selector."""
-    selectors, problems = [], []
-    for where, text in stated(indicator).items():
-        selector = parse_selector(text, where)
-        if isinstance(selector, Selector):
-            selectors.append(selector)
-        else:
-            problems.append(await _explained(selector, text, where, source, now))
-    return Failure(Reason.INVALID_QUERY, "; ".join(problems)) if problems else selectors
+def _counter(counter: Counter, where: str) -> Stated:
+    if counter.query is None:
+        return _selector(counter.metric or "", f"{where}.metric")
+    return _query(counter.query, f"{where}.query")
 
 
-async def _explained(failure: Failure, text: str, where: str, source: Source, now: float) -> str:
-    """What is wrong with `text`, with the position if it is no PromQL: Prometheus' parser knows it.
+def _query(text: str, where: str) -> Stated:
+    return Stated(where, Expression(text, where).over(SLICE), parse_expression(text, where))
+
+
+def _limited(threshold: ThresholdIndicator, expression: Expression) -> Limited:
+    compare, limit = _COMPARISONS[threshold.operator], float(threshold.value)
+    return Limited(expression, lambda values: compare(values, limit))
+
+
+def _selector(text: str, where: str) -> Stated:
+    return Stated(where, text, parse_selector(text, where))
+
+
+async def _explained(stated: Stated, failure: Failure, source: Source, now: float) -> str:
+    """What is wrong, with the position if it is no PromQL: Prometheus' parser knows it.
 
     A query that is wrong costs nothing; one that is right is not sent.
     """
-    if promql.is_expression(text):
+    if promql.is_expression(stated.promql):
         return failure.message
-    said = await source.instant(text, now)
+    said = await source.instant(stated.promql, now)
     found = _POSITION.search(said.message) if isinstance(said, Failure) else None
-    return failure.message if found is None else f"{where}: {text!r}: {found[0]}"
+    return failure.message if found is None else f"{stated.where}: {stated.promql!r}: {found[0]}"
 
 
 async def _latency(
     latency: LatencyIndicator, total: Selector, source: Source, now: float
 ) -> Counted | Failure:
-    buckets = Selector(f"{latency.metric}_bucket", total.matchers)
+    buckets = replace(total, metric=f"{latency.metric}_bucket")
     if any(matcher.label == "le" for matcher in buckets.matchers):
         where = "spec.indicator.latency.selector"
         return Failure(Reason.INVALID_QUERY, f"{where}: leave le out: threshold chooses the bucket")

@@ -9,6 +9,11 @@ from sluice.indicators.failure import Failure
 class Source(Protocol):
     """Answers PromQL; times are Unix seconds. Nothing raises: every failure is a value."""
 
+    @property
+    def dedup_label(self) -> str:
+        """The label that tells apart the replicas that scraped the same; empty if there is none."""
+        ...
+
     async def instant(self, query: str, at: float) -> Answer:
         """The vector that `query` gives at `at`."""
         ...

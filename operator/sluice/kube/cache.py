@@ -16,22 +16,24 @@ from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reading import read
 from sluice.api.slo import ServiceLevelObjective
+from sluice.api.source import MetricSource
 from sluice.enforcement.names import UNDO
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, Resource
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
 
-WATCHED = (OBJECTIVES, POLICIES, OVERRIDES, DEPLOYMENTS)
+# Sources first: an objective that is new must find its own.
+WATCHED = (SOURCES, OBJECTIVES, POLICIES, OVERRIDES, DEPLOYMENTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An object: its resource's plural, namespace and name."""
+    """An object: its resource's plural, namespace (empty if it is the cluster's) and name."""
 
     plural: str
     namespace: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.plural}/{self.namespace}/{self.name}"
+        return "/".join(part for part in (self.plural, self.namespace, self.name) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,13 @@ type_of: Mapping[str, type[BaseModel]] = {
     OBJECTIVES.plural: ServiceLevelObjective,
     POLICIES.plural: ErrorBudgetPolicy,
     OVERRIDES.plural: GateOverride,
+    SOURCES.plural: MetricSource,
 }
 
 _Kind = TypeVar("_Kind")
 
-Object = ServiceLevelObjective | ErrorBudgetPolicy | GateOverride | Workload | Malformed
+_Ours = ServiceLevelObjective | ErrorBudgetPolicy | GateOverride | MetricSource
+Object = _Ours | Workload | Malformed
 
 
 def key_of(resource: Resource, body: Mapping[str, Any]) -> Key:
@@ -97,7 +101,7 @@ def parse(resource: Resource, body: Mapping[str, Any]) -> Object:
             finalizers=tuple(metadata.get("finalizers") or ()),
             status=body.get("status") or {},
         )
-    assert isinstance(found, ServiceLevelObjective | ErrorBudgetPolicy | GateOverride)
+    assert isinstance(found, _Ours)
     return found
 
 

@@ -42,9 +42,11 @@ class Resource:
 OBJECTIVES = Resource(GROUP, VERSION, "servicelevelobjectives", "ServiceLevelObjective")
 POLICIES = Resource(GROUP, VERSION, "errorbudgetpolicies", "ErrorBudgetPolicy")
 OVERRIDES = Resource(GROUP, VERSION, "gateoverrides", "GateOverride")
+SOURCES = Resource(GROUP, VERSION, "metricsources", "MetricSource", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+SECRETS = Resource("", "v1", "secrets", "Secret")
 SELF_SUBJECT_REVIEWS = Resource(
     "authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )

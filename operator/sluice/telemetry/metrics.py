@@ -16,7 +16,10 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveReading:
-    """An objective as metrics show it; ratios, not percent (Prometheus' convention)."""
+    """An objective as metrics show it; ratios, not percent (Prometheus' convention).
+
+    `alerts` tells by severity and long time whether an alert fires; one that never can is absent.
+    """
 
     namespace: str
     name: str
@@ -24,6 +27,7 @@ class ObjectiveReading:
     remaining: float | None
     sli: float | None
     burn_rates: Mapping[str, float] = field(default_factory=dict)
+    alerts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,11 @@ def _objective_families(readings: Iterable[ObjectiveReading]) -> list[Metric]:
         "How fast the budget is being spent; at 1 it lasts for the window.",
         labels=(*labels, "window"),
     )
+    firing = GaugeMetricFamily(
+        "sluice_objective_alert_firing",
+        "1 while the burn-rate alert over this time fires.",
+        labels=(*labels, "severity", "window"),
+    )
     for reading in readings:
         key = [reading.namespace, reading.name]
         known.add_metric(key, float(reading.known))
@@ -146,7 +155,9 @@ def _objective_families(readings: Iterable[ObjectiveReading]) -> list[Metric]:
             sli.add_metric(key, reading.sli)
         for window, rate in reading.burn_rates.items():
             burn.add_metric([*key, window], rate)
-    return [known, remaining, sli, burn]
+        for (severity, window), fires in reading.alerts.items():
+            firing.add_metric([*key, severity, window], float(fires))
+    return [known, remaining, sli, burn, firing]
 
 
 def _policy_families(readings: Iterable[PolicyReading]) -> list[Metric]:

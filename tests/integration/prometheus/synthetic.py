@@ -63,6 +63,7 @@ class Target:
         unseen: times in between in which its scrapes fail.
         missing: the share of single scrapes that fail.
         states_start: whether it exposes when its process started.
+        replica: the label `replica` that the Prometheus puts on its series; none if empty.
     """
 
     job: str
@@ -74,6 +75,7 @@ class Target:
     unseen: list[tuple[float, float]] = field(default_factory=list)
     missing: float = 0.0
     states_start: bool = True
+    replica: str = ""
 
     def scrapes(self, chance: random.Random) -> np.ndarray:
         start, end = self.seen or (self.processes[0].start, self.processes[-1].end)
@@ -88,6 +90,8 @@ class Target:
     def lines(self, chance: random.Random) -> Iterator[str]:
         """OpenMetrics lines of all its series."""
         labels = f'job="{self.job}",instance="{self.instance}"'
+        if self.replica:
+            labels += f',replica="{self.replica}"'
         times = self.scrapes(chance)
         stamps = [f"{time:.3f}" for time in times]
         yield from (f"up{{{labels}}} 1 {stamp}" for stamp in stamps)

@@ -17,8 +17,9 @@ from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.budget import Budget, UnknownBudget, UnknownReason
 from sluice.budget.ledger import SLICE
 from sluice.indicators.answers import Answer
+from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Meter, Reading, objective_of
+from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.scenarios import DAY, END, HOUR, Scenario
 from tests.integration.prometheus.synthetic import DURATION, history
@@ -66,7 +67,7 @@ async def test_a_metric_that_does_not_exist_is_no_data(source: Prometheus) -> No
     declared = of(ratio("no_such_metric_total", "no_such_metric_total"))
     meter = Meter(declared, source)
     assert isinstance(await meter.advance(END), Reading)
-    budget = meter.evaluate(objective_of(declared), END).budget
+    budget = meter.evaluate(objective_of(declared, END), END).budget
     assert isinstance(budget, UnknownBudget)
     assert budget.reason is UnknownReason.NO_DATA
 
@@ -75,7 +76,7 @@ async def test_a_service_whose_targets_are_gone_is_stale(source: Prometheus) -> 
     declared = of(latency("500ms"), "30d")
     meter = Meter(declared, source)
     assert isinstance(await meter.advance(END + HOUR), Reading)
-    budget = meter.evaluate(objective_of(declared), END + HOUR).budget
+    budget = meter.evaluate(objective_of(declared, END), END + HOUR).budget
     assert isinstance(budget, UnknownBudget)
     assert budget.reason is UnknownReason.STALE_DATA
 
@@ -96,7 +97,7 @@ async def test_a_backfill_that_breaks_off_goes_on_where_it_stopped(
     server: Server, scenarios: Mapping[str, Scenario]
 ) -> None:
     declared = spec(scenarios["steady errors"])
-    objective = objective_of(declared)
+    objective = objective_of(declared, END)
     told: list[float] = []
     async with aiohttp.ClientSession() as session:
         source = Flaky("default", server.url, session)

@@ -7,10 +7,12 @@ import pytest
 
 from e2e.harness.prometheus_server import Prometheus as Server
 from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.api.window import Window
 from sluice.budget.budget import Budget
 from sluice.budget.ledger import SLICE
 from sluice.indicators.answers import Answer
-from sluice.indicators.meter import Evaluation, Meter, Reading, objective_of
+from sluice.indicators.declared import objective_of
+from sluice.indicators.meter import Evaluation, Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.scenarios import END, HOUR, SEED, Scenario, build
 from tests.integration.prometheus.synthetic import DURATION, REQUESTS
@@ -59,7 +61,7 @@ async def advance(meter: Meter, at: float) -> None:
 async def measured(scenario: Scenario, source: Prometheus, kind: str = "bad") -> Evaluation:
     meter = Meter(spec(scenario, kind), source)
     await advance(meter, END)
-    return meter.evaluate(objective_of(spec(scenario)), END)
+    return meter.evaluate(objective_of(spec(scenario), END), END)
 
 
 def true_consumption(scenario: Scenario, start: float) -> float:
@@ -123,7 +125,7 @@ async def test_following_live_gives_the_same_counts_as_reading_back(
 ) -> None:
     """Two hours of ticks and closed slices against one backfill of the same window."""
     scenario = scenarios[name]
-    objective = objective_of(spec(scenario))
+    objective = objective_of(spec(scenario), END)
     live, back = Meter(spec(scenario), source), Meter(spec(scenario), source)
     now, before = END - 2 * HOUR, 0.0
     begin = (now - HOUR) // SLICE * SLICE
@@ -144,3 +146,24 @@ async def test_following_live_gives_the_same_counts_as_reading_back(
     assert isinstance(followed.budget, Budget)
     assert isinstance(read.budget, Budget)
     assert followed.budget.consumed == read.budget.consumed
+
+
+async def test_an_outage_pages_while_it_lasts_and_not_after(
+    scenarios: Mapping[str, Scenario], source: Prometheus
+) -> None:
+    """Two hours by night in which everything fails: before, half an hour in, and an hour after.
+
+    Over six hours it is outweighed by the busy hours before it, at a thousand times the traffic.
+    """
+    scenario = scenarios["outage at night"]
+    began = END - 31 * 24 * HOUR + 20 * 24 * HOUR + 15 * HOUR
+    for at, states in (
+        (began - 600, ["Inactive"] * 2),
+        (began + 1800, ["Firing", "Inactive"]),
+        (began + 3 * HOUR, ["Inactive", "Inactive"]),
+    ):
+        promised = spec(scenario).model_copy(update={"window": Window(rolling="14d")})
+        meter = Meter(promised, source)
+        await advance(meter, at)
+        found = meter.evaluate(objective_of(promised, at), at).alerts
+        assert [alert.state.value for alert in found[:2]] == states

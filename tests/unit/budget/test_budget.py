@@ -13,12 +13,14 @@ from sluice.budget.budget import (
     Level,
     Measured,
     Objective,
+    Outlook,
     UnknownBudget,
     UnknownReason,
     measure,
+    percent,
 )
 from sluice.budget.ledger import Counts
-from sluice.budget.windows import DAY, Bounds
+from sluice.budget.windows import DAY, HOUR, Bounds
 
 MONTH = 30 * DAY
 BOUNDS = Bounds(0, MONTH)
@@ -109,6 +111,116 @@ def test_gaps_in_a_new_service_do_not_change_what_is_expected() -> None:
     whole = measured(20_000, 10, covered=MONTH / 2, newborn=MONTH / 2)
     gaps = measured(10_000, 5, covered=MONTH / 4, newborn=MONTH / 2)
     assert known(measure(objective(), whole)).consumed == known(measure(objective(), gaps)).consumed
+
+
+QUARTER = 92 * DAY
+WEEK_BEFORE = Counts(1_640_000, 0, 7 * DAY)
+
+
+def so_far(
+    total: float,
+    bad: float,
+    *,
+    elapsed: float,
+    recent: Counts = WEEK_BEFORE,
+    covered: float = 1.0,
+    newborn: float = 0.0,
+) -> Measured:
+    """A quarter of which some seconds have passed."""
+    return Measured(
+        bounds=Bounds(0, elapsed),
+        seen=Counts(total, bad, covered * elapsed),
+        newborn=newborn,
+        newest=elapsed,
+        outlook=Outlook(QUARTER - elapsed, recent),
+    )
+
+
+def quarter(measured: Measured, **more: object) -> Budget | UnknownBudget:
+    promised = Objective(target=Decimal("99.9"), length=QUARTER, **more)  # type: ignore[arg-type]
+    return measure(promised, measured)
+
+
+def test_twenty_bad_events_in_the_first_hour_of_a_quarter_are_a_tenth_of_a_percent() -> None:
+    """10,000 an hour go on to be 22.08 million in 2,208 hours, of which 22,080 may fail."""
+    rate = Counts(7 * 24 * 10_000, 0, 7 * DAY)
+    budget = known(quarter(so_far(10_000, 20, elapsed=HOUR, recent=rate)))
+    assert budget.consumed == Decimal("0.091")
+    assert budget.allowed == 22_080
+    assert budget.to_date == -100
+    assert budget.covered == 100
+    assert budget.time_total == pytest.approx(0.001 * QUARTER)
+    assert budget.level is Level.OK
+
+
+def test_at_a_periods_end_only_what_was_seen_counts() -> None:
+    budget = known(quarter(so_far(1_000_000, 250, elapsed=QUARTER)))
+    assert (budget.consumed, budget.to_date, budget.allowed) == (25, 75, 1000)
+
+
+def test_a_new_period_begins_with_a_full_budget() -> None:
+    """Before its first event too: the days before say how many are to come."""
+    budget = known(quarter(so_far(0, 0, elapsed=0, covered=0)))
+    assert (budget.remaining, budget.to_date, budget.sli) == (100, 100, 100)
+    assert budget.allowed == 1_640_000 * 92 // 7 // 1000
+
+
+def test_a_period_of_too_few_events_is_unknown_however_few_have_passed() -> None:
+    rare = Counts(7, 0, 7 * DAY)
+    outcome = quarter(so_far(10, 0, elapsed=10 * DAY, recent=rare))
+    assert isinstance(outcome, UnknownBudget)
+    assert outcome.reason is UnknownReason.TOO_FEW_EVENTS
+    assert outcome.message.startswith("92 events in the window, 5000 are needed")
+
+
+def test_a_rate_of_less_than_a_day_is_no_evidence_of_enough_events() -> None:
+    guess = Counts(4_000, 0, DAY - 1)
+    outcome = quarter(so_far(4_000, 0, elapsed=DAY - 1, recent=guess))
+    assert isinstance(outcome, UnknownBudget)
+    assert isinstance(
+        quarter(so_far(5_000, 0, elapsed=DAY - 1, recent=Counts(5_000, 0, DAY - 1))), Budget
+    )
+
+
+@pytest.mark.parametrize("covered", [1.0, 0.5, 0.1])
+def test_a_periods_time_without_data_is_stood_for_by_the_rest(covered: float) -> None:
+    """Half of a period with half of its budget's bad events in it: a quarter of it is spent."""
+    rate = Counts(7 * DAY, 0, 7 * DAY)
+    seconds = QUARTER / 2 * covered
+    counts = so_far(seconds, seconds * 0.0005, elapsed=QUARTER / 2, recent=rate, covered=covered)
+    budget = known(quarter(counts))
+    assert budget.consumed == 25
+    assert budget.allowed == int(QUARTER * covered * 0.001)
+
+
+def test_a_service_that_is_younger_than_its_period_had_no_events_before() -> None:
+    rate = Counts(7 * DAY, 0, 7 * DAY)
+    young = so_far(
+        7 * DAY, 604.8, elapsed=QUARTER / 2, recent=rate, covered=14 / 92, newborn=39 * DAY
+    )
+    assert known(quarter(young)).consumed == percent(
+        Decimal(60_480) / (Decimal("0.001") * 53 * DAY)
+    )
+
+
+@given(
+    st.floats(0, QUARTER - 1),
+    st.floats(0, 1e12),
+    st.floats(0, 1),
+    st.floats(1, 1e12),
+    st.floats(0, 1),
+)
+def test_a_periods_budget_is_never_worse_than_to_date_and_always_a_number(
+    elapsed: float, total: float, share: float, before: float, covered: float
+) -> None:
+    recent = Counts(before, 0, 7 * DAY)
+    counts = so_far(total, total * share, elapsed=elapsed, recent=recent, covered=covered)
+    budget = quarter(counts, min_events=1)
+    if isinstance(budget, Budget):
+        assert budget.consumed + budget.remaining == 100
+        assert budget.consumed >= 0
+        assert budget.to_date <= budget.remaining
+        assert 0 <= budget.covered <= 100
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from sluice.budget.budget import Budget, Measured, Objective, measure
-from sluice.budget.forecast import History, forecast
+from sluice.budget.budget import Budget, Measured, Objective, Outlook, measure
+from sluice.budget.forecast import Forecast, History, forecast, period_forecast
 from sluice.budget.ledger import Counts
-from sluice.budget.windows import DAY, HOUR, RollingWindow
+from sluice.budget.windows import DAY, HOUR, Bounds, RollingWindow
 
 WEEK = 7 * DAY
 OBJECTIVE = Objective(target=Decimal(99), length=WEEK)
@@ -95,3 +95,33 @@ def test_a_new_service_recovers_by_growing_into_its_window() -> None:
     recovered = forecast(young).recovered_at
     assert recovered is not None
     assert recovered > NOW
+
+
+def half_a_week(bad: float, last_hour: float, *, covered: float = 1.0) -> Forecast:
+    """The forecast on a Thursday noon at 1,000 events an hour, of which 1,680 a week may fail."""
+    elapsed = WEEK / 2
+    measured = Measured(
+        bounds=Bounds(0, elapsed),
+        seen=Counts(84_000 * covered, bad * covered, elapsed * covered),
+        newborn=0.0,
+        newest=elapsed,
+        outlook=Outlook(elapsed, Counts(168_000, 0, WEEK)),
+    )
+    return period_forecast(OBJECTIVE, measured, Counts(1000, last_hour, HOUR))
+
+
+@pytest.mark.parametrize("covered", [1.0, 0.25])
+def test_a_periods_budget_runs_out_when_what_is_left_has_failed(covered: float) -> None:
+    """680 of 1,680 are left; at 40 an hour they last for 17 hours, gaps before or not."""
+    ahead = half_a_week(1000, 40, covered=covered)
+    assert ahead.exhausted_at == pytest.approx(WEEK / 2 + 17 * HOUR)
+    assert ahead.recovered_at is None
+
+
+def test_a_budget_that_lasts_for_its_period_does_not_run_out() -> None:
+    assert half_a_week(1000, 8).exhausted_at is None
+    assert half_a_week(1000, 0).exhausted_at is None
+
+
+def test_an_exhausted_period_recovers_with_the_next_one() -> None:
+    assert half_a_week(1681, 40) == Forecast(exhausted_at=None, recovered_at=WEEK)

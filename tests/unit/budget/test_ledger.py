@@ -160,6 +160,31 @@ def test_hours_are_given_from_any_hour_on() -> None:
     assert bad.tolist() == [0, 0, 6, 3]
 
 
+@pytest.mark.parametrize("minutes", [0, 15, 30, 45])
+def test_hours_begin_with_the_anchor(minutes: int) -> None:
+    """Twenty days of one event a slice and one bad event, in the last slice of an hour's own."""
+    anchor = minutes * 60
+    start = NOON + anchor
+    ledger = Ledger(MONTH, anchor=anchor)
+    for day in reversed(range(20)):
+        bad = [0.0] * 288
+        bad[11] = 1.0 if day == 0 else 0.0
+        ledger.put(slices((start + day * DAY) // SLICE, [1.0] * 288, bad))
+    assert ledger.between(start, start + HOUR) == Counts(12, 1, HOUR)
+    assert ledger.between(start + HOUR, start + 20 * DAY).bad == 0
+    assert ledger.closed == start + 20 * DAY
+    assert ledger.newest_covered() == start + 20 * DAY
+    assert ledger.first_covered(start - DAY) == start
+    assert ledger.by_hour(start, start + 2 * HOUR)[1].tolist() == [1, 0]
+    ledger.tick(Live(start + 20 * DAY + 100, 7, 0, covered=True))
+    assert ledger.between(start + 20 * DAY, start + 21 * DAY) == Counts(7, 0, 100)
+
+
+def test_hours_that_begin_inside_a_slice_are_refused() -> None:
+    with pytest.raises(ValueError, match="would split slices"):
+        Ledger(DAY, anchor=100)
+
+
 def test_a_quarter_takes_less_than_32_kib() -> None:
     ledger = Ledger(92 * DAY)
     rings = (ledger._fine, ledger._hours)
@@ -180,7 +205,8 @@ def test_sums_are_those_of_a_plain_list_whatever_the_order_of_writing(
 ) -> None:
     """Against a model that keeps everything: put in pieces, then asked for any whole hours."""
     start = FIRST - FIRST % 12 + offset
-    ledger = Ledger(MONTH)
+    phase = data.draw(st.sampled_from([0, 3, 6, 9]))
+    ledger = Ledger(MONTH, anchor=phase * SLICE)
     at = 0
     while at < len(rows):
         size = data.draw(st.integers(1, 200))
@@ -188,7 +214,7 @@ def test_sums_are_those_of_a_plain_list_whatever_the_order_of_writing(
         total = np.array([count if there else 0.0 for count, there in piece])
         ledger.put(Slices(start + at, total, total / 2, np.array([there for _, there in piece])))
         at += size
-    first = data.draw(st.integers(-20, 130)) * 12 + FIRST - FIRST % 12
+    first = data.draw(st.integers(-20, 130)) * 12 + FIRST - FIRST % 12 + phase
     end = first + data.draw(st.integers(0, 130)) * 12
     expected = [count for n, (count, there) in enumerate(rows, start) if there and first <= n < end]
     found = ledger.between(first * SLICE, end * SLICE)

@@ -155,7 +155,13 @@ def test_the_pod_meets_the_restricted_pod_security_standard(helm: Helm) -> None:
 def test_without_a_cluster_role_the_rights_are_in_the_watched_namespaces_only(helm: Helm) -> None:
     documents = render(helm, "namespaced")
     everywhere = found(documents, "ClusterRole")["rules"]
-    assert [rule["apiGroups"] for rule in everywhere] == [["admissionregistration.k8s.io"]]
+    of_the_cluster = {resource for rule in everywhere for resource in rule["resources"]}
+    assert of_the_cluster == {
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+        "metricsources",
+        "metricsources/status",
+    }
     roles = {
         document["metadata"]["namespace"]: document["rules"]
         for document in documents
@@ -163,7 +169,25 @@ def test_without_a_cluster_role_the_rights_are_in_the_watched_namespaces_only(he
     }
     assert set(roles) == {"shop", "payments"}
     wide = found(render(helm, "default"), "ClusterRole")["rules"]
-    assert roles["shop"] == roles["payments"] == wide[1:]
+    assert roles["shop"] == roles["payments"] == wide[len(everywhere) :]
+
+
+@pytest.mark.parametrize(
+    ("value_set", "names"), [("default", None), ("full", ["mimir", "thanos-client"])]
+)
+def test_secrets_are_read_at_home_only_by_name_and_if_wanted_only_these(
+    helm: Helm, value_set: str, names: list[str] | None
+) -> None:
+    about_secrets = [
+        (document["kind"], document["metadata"]["namespace"], rule)
+        for document in render(helm, value_set)
+        for rule in document.get("rules") or []
+        if "secrets" in rule["resources"]
+    ]
+    [(kind, namespace, rule)] = about_secrets
+    assert (kind, namespace) == ("Role", "sluice-system")
+    assert rule["verbs"] == ["get"]
+    assert rule.get("resourceNames") == names
 
 
 def test_no_right_is_a_wildcard(helm: Helm) -> None:
@@ -195,6 +219,7 @@ def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> Non
         ("log.level=verbose", "/log/level"),
         ("log.colour=true", "'colour' not allowed"),
         ("watchNamespaces={Shop}", "/watchNamespaces/0"),
+        ("sourceSecrets={not a name}", "/sourceSecrets/0"),
         ("image.digest=sha256:12", "/image/digest"),
         ("leaderElection.enabled=false,replicas=2", "/replicas"),
     ],

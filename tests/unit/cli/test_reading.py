@@ -36,7 +36,7 @@ def problems(spec: object = SPEC, **metadata: object) -> list[str]:
         ({"minEvents": "5"}, "spec.minEvents: '5' is no whole number: write one, without quotes"),
         ({"minEvents": True}, "spec.minEvents: True is no whole number: write one, without quotes"),
         ({"window": "30d"}, "spec.window: '30d' is no mapping of fields to values"),
-        ({"window": {}}, "spec.window.rolling: this field is required: set it"),
+        ({"window": {}}, "spec.window: set exactly one of rolling and calendar"),
         ({"window": None}, "spec.window: this field is required: set it"),
         (
             {"min_events": 5},

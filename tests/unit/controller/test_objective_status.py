@@ -6,11 +6,12 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level, ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.budget import alerts
 from sluice.budget.budget import Measured, Objective, UnknownBudget, UnknownReason, measure
 from sluice.budget.burnrate import BurnRate
 from sluice.budget.forecast import Forecast
 from sluice.budget.ledger import Counts
-from sluice.budget.windows import DAY, RollingWindow
+from sluice.budget.windows import DAY, Bounds, RollingWindow
 from sluice.controller.objective_status import Outcome, noticeable, status_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Evaluation
@@ -22,7 +23,7 @@ AWAY = Failure(Reason.SOURCE_UNREACHABLE, "source 'default' cannot be reached")
 
 
 def objective(
-    status: ServiceLevelObjectiveStatus | None = None, generation: int = 3
+    status: ServiceLevelObjectiveStatus | None = None, generation: int = 3, **spec: object
 ) -> ServiceLevelObjective:
     return ServiceLevelObjective.model_validate(
         {
@@ -31,6 +32,7 @@ def objective(
                 "objective": "99.9",
                 "window": {"rolling": "30d"},
                 "indicator": {"ratio": {"total": {"metric": "x"}, "bad": {"metric": "y"}}},
+                **spec,
             },
             "status": status or ServiceLevelObjectiveStatus(),
         }
@@ -78,6 +80,7 @@ def test_a_known_budget_is_published_as_the_api_writes_it() -> None:
         "level": "Warning",
         "sli": "99.942",
         "window": {
+            "name": "30d",
             "start": "2026-07-21T10:00:00Z",
             "end": "2026-08-20T10:00:00Z",
             "covered": "100.000",
@@ -90,8 +93,37 @@ def test_a_known_budget_is_published_as_the_api_writes_it() -> None:
             "time": {"total": "43m12s", "remaining": "18m12s", "perDay": "1m26s"},
         },
         "burnRates": [{"window": "5m", "value": "0.40"}, {"window": "1h", "value": "0.91"}],
+        "alerts": [],
         "forecast": {"exhaustedAt": "2026-08-21T10:00:00Z"},
     }
+
+
+def test_alerts_are_published_and_one_that_begins_to_fire_is_worth_a_write() -> None:
+    page = alerts.Alert(alerts.TIERS[0], 14.4, alerts.AlertState.INACTIVE)
+    ticket = alerts.Alert(alerts.TIERS[3], 0.23, alerts.AlertState.NOT_APPLICABLE, "why")
+    quiet = status_of(objective(), replace(evaluation(), alerts=(page, ticket)), NOW)
+    assert [alert.to_json() for alert in quiet.alerts] == [
+        {
+            "severity": "Page",
+            "long": "1h",
+            "short": "5m",
+            "factor": "14.40",
+            "state": "Inactive",
+            "message": "",
+        },
+        {
+            "severity": "Ticket",
+            "long": "3d",
+            "short": "6h",
+            "factor": "0.23",
+            "state": "NotApplicable",
+            "message": "why",
+        },
+    ]
+    firing = replace(page, state=alerts.AlertState.FIRING)
+    loud = status_of(objective(), replace(evaluation(), alerts=(firing, ticket)), NOW)
+    assert noticeable(quiet, loud)
+    assert not noticeable(quiet, quiet)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +164,26 @@ def test_too_few_events_leave_no_numbers_and_an_objective_that_is_ready() -> Non
         "BudgetKnown": ("False", "TooFewEvents"),
         "BudgetAvailable": ("Unknown", "TooFewEvents"),
     }
+
+
+def test_a_period_of_the_calendar_has_a_name_and_does_not_end_before_its_start() -> None:
+    """In its first minute the newest data are of the period before."""
+    start = datetime(2026, 7, 1, tzinfo=UTC).timestamp()
+    young = evaluation(age=90, at=start + 60)
+    measured = replace(young.measured, bounds=Bounds(int(start), start + 60))
+    promised = replace(OBJECTIVE, min_events=1)
+    outcome = replace(young, budget=measure(promised, measured), measured=measured)
+    quarterly = objective(window={"calendar": {"period": "Quarter"}})
+    window = status_of(quarterly, outcome, datetime.fromtimestamp(start + 60, UTC)).window
+    assert window is not None
+    assert (window.name, window.start, window.end) == ("2026-Q3", window.end, window.start)
+
+
+def test_a_budget_of_slices_says_so() -> None:
+    slices = objective(budgeting={"timeslices": {"objective": "95"}})
+    status = status_of(slices, evaluation(), NOW)
+    available = next(it for it in status.conditions if it.type == "BudgetAvailable")
+    assert available.message.endswith("714 bad slices of 1234 allowed")
 
 
 def test_reading_the_history_is_in_progress() -> None:

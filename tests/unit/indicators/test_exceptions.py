@@ -25,6 +25,8 @@ class Rollout:
         most: so many samples are too many for an answer.
     """
 
+    dedup_label = ""
+
     def __init__(self, pods: int, most: int) -> None:
         self.most = most
         self.answered: list[int] = []

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from sluice.api.reasons import Reason
 from sluice.indicators import prometheus
 from sluice.indicators.answers import Answer
+from sluice.indicators.credentials import Credentials
 from sluice.indicators.failure import Failure
 from sluice.indicators.prometheus import Prometheus
 
@@ -300,3 +301,58 @@ async def test_metadata_that_are_none_are_a_failure(
     found = await Prometheus("default", url, session).metric_type("x")
     assert isinstance(found, Failure)
     assert found.reason is Reason.INVALID_RESPONSE
+
+
+async def test_credentials_are_sent_and_a_redirect_never_takes_them_elsewhere(
+    serve: Serve, session: aiohttp.ClientSession
+) -> None:
+    seen: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        seen.append(f"elsewhere {request.headers.get('Authorization')}")
+        return web.Response(text=success("vector", []), content_type="application/json")
+
+    other = await serve(elsewhere)
+
+    async def redirect(request: web.Request) -> web.Response:
+        seen.append(f"here {request.headers.get('Authorization')}")
+        return web.Response(status=307, headers={"Location": f"{other}api/v1/query"})
+
+    credentials = Credentials({"Authorization": "Bearer abc"})
+    source = Prometheus("default", await serve(redirect), session, credentials=credentials)
+    failure = await source.instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.INVALID_RESPONSE
+    assert "HTTP 307" in failure.message
+    assert seen == ["here Bearer abc"]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_source_that_sends_a_secret_back_does_not_get_it_into_a_message(
+    serve: Serve, session: aiohttp.ClientSession, status: int
+) -> None:
+    credentials = Credentials({"X-Token": "abc.def"}, secrets=frozenset({"abc.def"}))
+
+    async def echo(request: web.Request) -> web.Response:
+        body = json.dumps({"status": "success", "data": {"resultType": request.headers["X-Token"]}})
+        if status == 200:
+            return web.Response(text=body, content_type="application/json")
+        return web.Response(status=status, text=body, content_type="text/plain")
+
+    source = Prometheus("default", await serve(echo), session, credentials=credentials)
+    failure = await source.instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert "[hidden]" in failure.message
+    assert "abc.def" not in failure.message
+
+
+async def test_an_answer_of_too_many_series_is_refused_and_can_be_asked_in_parts(
+    serve: Serve, session: aiohttp.ClientSession
+) -> None:
+    series = [{"metric": {"n": str(n)}, "value": [1, "1"]} for n in range(3)]
+    url = await serve(answer(text=success("vector", series)))
+    assert len(await Prometheus("a", url, session, max_series=3).instant("x", 1)) == 3  # type: ignore[arg-type]
+    failure = await Prometheus("a", url, session, max_series=2).instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert failure.divisible
+    assert "3 series, more than 2" in failure.message

@@ -1,3 +1,6 @@
+import re
+from dataclasses import replace
+
 import promql_parser
 import pytest
 from hypothesis import given
@@ -155,9 +158,16 @@ SELECTORS = {
 }
 
 
+REPLICAS = {side: replace(selector, replica="replica") for side, selector in SELECTORS.items()}
+
+
 @pytest.mark.parametrize(
     "query",
     [
+        promql.movement_query(REPLICAS, 300),
+        promql.tick_query(REPLICAS, Side.BAD, 97),
+        promql.exceptions_query(REPLICAS[Side.BAD], 300),
+        promql.facts_query(REPLICAS[Side.TOTAL], {"a"}, {"b"}, 300),
         promql.movement_query(SELECTORS, 300),
         promql.movement_query(SELECTORS, 300, 61),
         promql.oldest_query(SELECTORS, 300),
@@ -171,3 +181,27 @@ SELECTORS = {
 )
 def test_every_query_is_promql(query: str) -> None:
     promql_parser.parse(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        promql.movement_query(REPLICAS, 300),
+        promql.tick_query(REPLICAS, Side.BAD, 97),
+        promql.tick_query(REPLICAS, Side.TOTAL, 97),
+        promql.value_query(REPLICAS),
+        promql.exceptions_query(REPLICAS[Side.BAD], 300),
+    ],
+)
+def test_every_counter_with_replicas_is_read_once(query: str) -> None:
+    once = re.findall(r"max without\(replica\)\((?:resets\()?requests_total\{", query)
+    assert len(once) == query.count("requests_total{") > 0
+
+
+def test_the_replicas_label_is_no_part_of_what_is_asked_sample_by_sample() -> None:
+    assert str(REPLICAS[Side.TOTAL]) == str(SELECTORS[Side.TOTAL])
+    assert promql.value_query({Side.TOTAL: REPLICAS[Side.TOTAL]}) == promql.labelled(
+        'sum(max without(replica)(requests_total{job="a"})<Inf)',
+        sluice_side="total",
+        sluice_part="value",
+    )

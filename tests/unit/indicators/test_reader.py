@@ -61,9 +61,15 @@ class Backend:
             self.add(side, part, *(1.0 for _ in moved))
 
     async def handle(self, request: web.Request) -> web.Response:
-        self.queries.append(str((await request.post())["query"]))
-        result = [{"metric": labels, "values": values} for labels, values in self.members]
-        data = {"status": "success", "data": {"resultType": "matrix", "result": result}}
+        query = str((await request.post())["query"])
+        self.queries.append(query)
+        if request.path.endswith("/query") and not query.endswith("]"):
+            kind = "vector"
+            result = [{"metric": labels, "value": values[0]} for labels, values in self.members]
+        else:
+            kind = "matrix"
+            result = [{"metric": labels, "values": values} for labels, values in self.members]
+        data = {"status": "success", "data": {"resultType": kind, "result": result}}
         return web.Response(text=json.dumps(data), content_type="application/json")
 
 
@@ -194,3 +200,50 @@ async def test_a_tick_counts_the_series_of_the_side_that_shows_a_first_error(
     await Reader(source, counted).tick(Grid(3000, 60, 1))
     assert backend.queries[0].count("count(") == 1
     assert f"count({counted.selectors[watched]}<Inf)" in backend.queries[0]
+
+
+REPLICATED = Counted(Selector("a", replica="r"), Selector("b", replica="r"), Side.BAD)
+
+
+async def test_counters_with_replicas_move_as_far_as_counter_by_counter(
+    backend: Backend, source: Prometheus
+) -> None:
+    backend.plain(Side.TOTAL, 10, 20, 30)
+    backend.add(Side.TOTAL, Part.MOVED, 11, 21, 31)
+    backend.add(Side.TOTAL, Part.MATCHED, 1, 1, 1)
+    counts = await Reader(source, REPLICATED).read(GRID)
+    assert isinstance(counts, GridCounts)
+    assert counts.total.tolist() == [11, 21, 31]
+    assert counts.covered.all()
+    assert len(backend.queries) == 1
+
+
+async def test_a_counter_that_goes_down_as_a_replica_is_gone_is_looked_at_by_its_samples(
+    backend: Backend, source: Prometheus
+) -> None:
+    """It is there at both ends and was not reset, but the replica that is left is behind."""
+    backend.plain(Side.TOTAL, -5)
+    await Reader(source, REPLICATED).read(Grid(GRID.start, 300, 1))
+    assert any(" unless " in query for query in backend.queries)
+
+
+async def test_counters_with_replicas_are_always_looked_back_from_in_full(
+    backend: Backend, source: Prometheus
+) -> None:
+    backend.plain(Side.TOTAL, 10)
+    backend.add(Side.TOTAL, Part.MATCHED, 1)
+    backend.add(Side.TOTAL, Part.MOVED, 10)
+    backend.add(Side.TOTAL, Part.START_OLDEST, GRID.start - 10)
+    reader = Reader(source, REPLICATED)
+    for _ in range(3):
+        await reader.read(Grid(GRID.start, 300, 1))
+    assert len(backend.queries) == 3
+    assert all("resets(a[600s])" in query for query in backend.queries)
+
+
+async def test_a_tick_without_any_series_of_the_total_is_read_in_full(
+    backend: Backend, source: Prometheus
+) -> None:
+    backend.plain(Side.BAD, 1)
+    await Reader(source, Counted(Selector("a"), Selector("b"), Side.BAD)).tick(Grid(3000, 300, 1))
+    assert "resets(" in backend.queries[1]

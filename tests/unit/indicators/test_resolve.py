@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from sluice.api.indicator import Indicator
 from sluice.api.reasons import Reason
-from sluice.api.slo import Indicator
 from sluice.indicators.failure import Failure
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.reader import Counted

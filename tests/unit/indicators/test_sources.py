@@ -1,26 +1,94 @@
-import aiohttp
+"""Sources by name, and what those see who hold one while it changes."""
+
 import pytest
 
 from sluice.api.reasons import Reason
+from sluice.indicators.answers import Answer, Series
 from sluice.indicators.failure import Failure
-from sluice.indicators.prometheus import Prometheus
-from sluice.indicators.sources import Sources
+from sluice.indicators.sources import NamedSource, Sources
+
+
+class Constant:
+    """Answers everything with one value."""
+
+    def __init__(self, value: float, dedup_label: str = "") -> None:
+        self.dedup_label = dedup_label
+        self._answer = [Series({}, [0.0], [value])]
+
+    async def instant(self, query: str, at: float) -> Answer:
+        del query, at
+        return self._answer
+
+    async def samples(self, selector: str, seconds: int, at: float) -> Answer:
+        del selector, seconds, at
+        return self._answer
+
+    async def range(self, query: str, start: float, end: float, step: float) -> Answer:
+        del query, start, end, step
+        return self._answer
+
+    async def metric_type(self, metric: str) -> str | Failure | None:
+        return metric
+
+
+async def value(source: NamedSource) -> float | Reason:
+    answers = [
+        await source.instant("x", 0),
+        await source.samples("x", 1, 0),
+        await source.range("x", 0, 1, 1),
+    ]
+    found = {it.reason if isinstance(it, Failure) else it[0].values[0] for it in answers}
+    [only] = found
+    return only
+
+
+def known(sources: Sources, name: str) -> NamedSource:
+    found = sources.get(name)
+    assert isinstance(found, NamedSource)
+    return found
 
 
 async def test_a_source_is_found_by_its_name() -> None:
-    async with aiohttp.ClientSession() as session:
-        source = Prometheus("default", "http://prometheus:9090", session)
-        assert Sources({"default": source}).get("default") is source
+    sources = Sources()
+    sources.put("a", Constant(1))
+    sources.put("b", Constant(2))
+    assert await value(known(sources, "a")) == 1
+    assert await known(sources, "b").metric_type("up") == "up"
 
 
 @pytest.mark.parametrize(("names", "listed"), [(("b", "a"), "there are: a, b"), ((), "are: none")])
-async def test_an_unknown_name_fails_with_those_there_are(
-    names: tuple[str, ...], listed: str
-) -> None:
-    async with aiohttp.ClientSession() as session:
-        sources = {name: Prometheus(name, "http://prometheus:9090", session) for name in names}
-        failure = Sources(sources).get("other")
+def test_an_unknown_name_fails_with_those_there_are(names: tuple[str, ...], listed: str) -> None:
+    sources = Sources()
+    for name in names:
+        sources.put(name, Constant(0))
+    failure = sources.get("other")
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.SOURCE_NOT_FOUND
     assert "no source 'other'" in failure.message
     assert listed in failure.message
+
+
+async def test_who_holds_a_source_sees_it_change_fail_vanish_and_come_back() -> None:
+    sources = Sources()
+    sources.put("a", Constant(1))
+    held = known(sources, "a")
+    sources.put("a", Constant(2))
+    assert await value(held) == 2
+    sources.put("a", Failure(Reason.SECRET_NOT_FOUND, "gone"))
+    assert await value(held) is Reason.SECRET_NOT_FOUND
+    sources.drop("a")
+    assert await value(held) is Reason.SOURCE_NOT_FOUND
+    assert isinstance(sources.get("a"), Failure)
+    sources.put("a", Constant(3))
+    assert await value(held) == 3
+    assert known(sources, "a") is held
+
+
+def test_the_replicas_label_is_remembered_while_nobody_answers() -> None:
+    sources = Sources()
+    sources.put("a", Constant(1, "replica"))
+    held = known(sources, "a")
+    sources.put("a", Failure(Reason.SECRET_NOT_FOUND, "gone"))
+    assert held.dedup_label == "replica"
+    sources.put("a", Constant(1))
+    assert held.dedup_label == ""

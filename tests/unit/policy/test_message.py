@@ -82,6 +82,11 @@ def test_a_budget_is_rounded_down_so_that_it_looks_below_its_limit(
     assert f"has {shown} of its 30d budget left" in decided(known(remaining)).message
 
 
+def test_a_period_of_the_calendar_is_called_by_its_name() -> None:
+    message = decided(known("12", window="2026-Q4")).message
+    assert "has 12.0% of its 2026-Q4 budget left" in message
+
+
 @pytest.mark.parametrize("remaining", ["20.0", "22.0", "24.9"])
 def test_within_the_margin_a_denial_says_where_the_freeze_ends(remaining: str) -> None:
     *_, held = run([(0 * MINUTE, [known("12")]), (MINUTE, [known(remaining)])])
