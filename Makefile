@@ -39,6 +39,7 @@ lint: setup ## Formatting, lint, types, import layers
 	ruff check .
 	mypy
 	mypy e2e
+	mypy benchmarks
 	lint-imports
 	sluice crds --check --output-dir crds --output-dir deploy/helm/sluice/crds --docs-dir docs/reference
 
@@ -66,10 +67,19 @@ demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to pl
 	@python -m e2e.harness build >/dev/null
 	exec python -m e2e.demo $(if $(KEEP),--keep)
 
+bench-accuracy: setup ## Compare measured budgets with the truth (about five minutes)
+	exec python -m benchmarks.accuracy
+
+bench-cost: setup ## Count the samples that Prometheus reads (about two minutes)
+	exec python -m benchmarks.cost
+
+bench-scale: setup tools ## Measure a controller with 100 and 1,000 objectives (about twenty minutes)
+	exec python -m benchmarks.scale
+
 wheel: setup ## Build the wheel into dist/
 	python -m hatchling build --target wheel
 
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo wheel clean
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-scale wheel clean

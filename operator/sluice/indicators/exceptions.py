@@ -85,6 +85,7 @@ class Exceptions:
         for series in found:
             if promql.PART in series.labels:
                 for index, moved in grid.within(series.times, series.values).items():
+                    tally.known[index] = True
                     tally.moved[index] += moved
         if exceptions:
             problem = await self._count(exceptions, grid, tally)

@@ -96,7 +96,7 @@ class Meter:
         self._reader: SliceReader | None = None
         self._oldest: int | None = None
         self._origin: Origin | None = None
-        self._present: Mapping[Side, float] = {}
+        self._present = 0.0
         self._boundaries: dict[int, _Values] = {}
 
     async def advance(self, now: float) -> Reading | Failure:
@@ -217,15 +217,18 @@ class Meter:
         if due <= closed:
             return None
         live, before = self._ledger.live, closed
+        start: Mapping[Side, float] = {}
         while closed < due:
-            count = min(_CHUNK, (due - closed) // SLICE)
-            problem = await self._put(reader, Grid(closed, SLICE, count))
-            if problem:
-                return problem
-            closed += count * SLICE
+            grid = Grid(closed, SLICE, min(_CHUNK, (due - closed) // SLICE))
+            counts = await self._put(reader, grid)
+            if isinstance(counts, Failure):
+                return counts
+            if closed == before:
+                start = counts.start
+            closed = grid.end
         if live is not None and live.until > closed:
             self._ledger.tick(_left(live, *self._ledger.events(before, closed)))
-        return await self._look_again(reader, before)
+        return await self._look_again(reader, before, start)
 
     async def _begin(self, reader: SliceReader, now: float, due: int) -> Failure | None:
         anchor = self._window.anchor(now)
@@ -234,10 +237,11 @@ class Meter:
         self._boundaries.clear()
         day_ago = (due - DAY - anchor) // HOUR * HOUR + anchor
         start = max(self._window.needs(now), day_ago)
-        problem = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
-        if not problem:
-            self._oldest = start
-        return problem
+        counts = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
+        if isinstance(counts, Failure):
+            return counts
+        self._oldest = start
+        return None
 
     async def _backfill(self, reader: SliceReader, now: float) -> Failure | None:
         """Read the history before what was read, newest first, a day at a time."""
@@ -250,6 +254,10 @@ class Meter:
             if isinstance(counts, Failure):
                 return counts
             self._ledger.put(_slices(grid, counts))
+            # A day without data may be the first of many: a new service, or a short retention. If
+            # the source finds the question too much there is something, and it is read on.
+            if first > start and not counts.covered.any():
+                first = start if await reader.exists(start, first) is False else first
             self._oldest = first
         return None
 
@@ -280,14 +288,14 @@ class Meter:
         counts = await reader.tick(grid)
         if isinstance(counts, Failure):
             return counts
-        if any(counts.present[side] > self._present[side] for side in counts.present):
+        if counts.present > self._present:
             counts = await reader.read(grid)
             if isinstance(counts, Failure):
                 return counts
         self._ledger.tick(_live(grid, counts, self._ledger.live))
         return None
 
-    async def _put(self, reader: SliceReader, grid: Grid) -> Failure | None:
+    async def _put(self, reader: SliceReader, grid: Grid) -> GridCounts | Failure:
         """Read slices and write them behind the newest."""
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
@@ -296,26 +304,33 @@ class Meter:
             return _not_a_counter(reader.names, counts.restlessness)
         self._write(grid, counts)
         self._present = counts.present
-        return None
+        return counts
 
-    async def _look_again(self, reader: SliceReader, before: int) -> Failure | None:
+    async def _look_again(
+        self, reader: SliceReader, before: int, start: Mapping[Side, float]
+    ) -> Failure | None:
         """Read the two slices up to `before` again, if late samples have come in.
 
-        Late samples move the counters' values at the boundaries, which are cheap to compare.
+        Late samples move the counters' values at the boundaries, which are cheap to compare:
+        `start` are those at `before`, empty if they were not read.
         """
         grid = Grid(before - _REREAD * SLICE, SLICE, _REREAD)
-        values = await reader.values(grid)
-        if isinstance(values, Failure):
-            return values
-        if all(
-            self._boundaries.get(time) in {None, now} for time, now in _boundaries(grid, values)
-        ):
-            return None
+        if not (start and self._changed(before, _values(start))):
+            looked = grid.part(0, 1) if start else grid
+            values = await reader.values(looked)
+            if isinstance(values, Failure):
+                return values
+            if not any(self._changed(*boundary) for boundary in _boundaries(looked, values)):
+                return None
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
             return counts
         self._write(grid, counts)
         return None
+
+    def _changed(self, time: int, values: _Values) -> bool:
+        """Whether the counters' values at a boundary are not those that were read before."""
+        return self._boundaries.get(time) not in {None, values}
 
     def _write(self, grid: Grid, counts: GridCounts) -> None:
         self._ledger.put(_slices(grid, counts))
@@ -333,14 +348,19 @@ def _slices(grid: Grid, counts: GridCounts) -> Slices:
 
 
 def _boundaries(grid: Grid, values: Mapping[Side, Floats]) -> list[tuple[int, _Values]]:
-    """The counters' values at each slice's end; None for a side without any."""
+    """The counters' values at the ends of the last slices."""
     return [
         (
             grid.start + (index + 1) * grid.width,
-            tuple(None if np.isnan(row[index]) else float(row[index]) for row in values.values()),
+            _values({side: float(row[index]) for side, row in values.items()}),
         )
         for index in range(max(0, grid.count - _REREAD - 1), grid.count)
     ]
+
+
+def _values(values: Mapping[Side, float]) -> _Values:
+    """To be compared: None for a side without any value."""
+    return tuple(None if np.isnan(value) else value for value in values.values())
 
 
 def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:

@@ -2,9 +2,9 @@
 
 The movement of a counter from one boundary to the next is its value at the second less its value
 at the first. Summed over consecutive slices that telescopes: whatever the scrape phase, nothing is
-counted twice or lost, which `increase` cannot promise as it extrapolates. It holds for series that
-are there at both boundaries and were not reset; `MovementQuery` counts on the side whether there
-are others, and these few are then looked at sample by sample (`movement`).
+counted twice or lost, which `increase` cannot promise as it extrapolates. Of counters that are all
+there at both boundaries and were not reset the sums may be subtracted; `movement_query` counts on
+the side whether there are others, and these few are then looked at sample by sample (`movement`).
 """
 
 import re
@@ -45,13 +45,16 @@ class Side(StrEnum):
 
 
 class Part(StrEnum):
-    """What a member of a query's answer says of one side."""
+    """What a member of a query's answer says of one side; NaN and infinite values do not count."""
 
     MOVED = "moved"  # the movement of the plain series: at both boundaries, not decreased
     MATCHED = "matched"  # how many these are
     SEEN = "seen"  # how many have samples in or just before the slice; resets times RESETS_UNIT
     PRESENT = "present"  # how many have a value at the slice's end
     VALUE = "value"  # the sum of these values
+    START_PRESENT = "start-present"  # how many have a value at its start
+    START_VALUE = "start-value"  # the sum of these values
+    START_OLDEST = "start-oldest"  # the time of the oldest of them
 
 
 class Fact(StrEnum):
@@ -189,38 +192,67 @@ def union(*members: str) -> str:
     return " or ".join(members)
 
 
-def movement_query(selectors: dict[Side, Selector], width: int) -> str:
-    """For each side: the movement over the last `width` seconds, and whether that is all of it.
+def movement_query(selectors: dict[Side, Selector], width: int, lookback: int = LOOKBACK) -> str:
+    """For each side: the values at both ends of the last `width` seconds, and who has them.
 
-    It is so if `SEEN` equals `MATCHED`: every series with samples since the first boundary's value
-    was there at both, and none was reset. One series an answer, labelled with side and part.
+    Their difference is the movement if `START_PRESENT`, `PRESENT` and `SEEN` are the same number:
+    the series at either end are among those seen, so they are the same ones, and `SEEN` says that
+    none was reset. It looks back `lookback` seconds before the first boundary, which must take in
+    the samples whose values are those at the boundary: `oldest_query` says whether it does.
+
+    Of counters with replicas it gives `MOVED` and `MATCHED`: the movement is that if `MATCHED` and
+    `SEEN` are the same number. Where one replica is gone and the other behind it, a counter's value
+    goes down though none was reset, which shows only counter by counter.
     """
     return union(
         *(
             labelled(expression, **{SIDE: side, PART: part})
             for side, selector in selectors.items()
-            for part, expression in {
-                Part.MOVED: f"sum({_plain(selector, width)})",
-                Part.MATCHED: f"count({_plain(selector, width)})",
-                Part.SEEN: f"sum(1+{RESETS_UNIT:g}*{_resets(selector, width)})",
-                Part.PRESENT: f"count({_values(selector)})",
-                Part.VALUE: f"sum({_values(selector)}<Inf)",
-            }.items()
+            for part, expression in _movement(selector, width, lookback).items()
         )
     )
 
 
-def tick_query(selectors: dict[Side, Selector], width: int) -> str:
-    """For each side: the movement of the plain series since `width` seconds ago; a cheap read."""
+def _movement(selector: Selector, width: int, lookback: int) -> dict[Part, str]:
+    """The parts of one side."""
+    before = _before(selector, width)
+    parts = {
+        Part.SEEN: f"sum(1+{RESETS_UNIT:g}*{_resets(selector, width, lookback)})",
+        Part.PRESENT: f"count({_values(selector)}<Inf)",
+        Part.VALUE: f"sum({_values(selector)}<Inf)",
+        Part.START_VALUE: f"sum({before}<Inf)",
+    }
+    if not selector.replica:
+        return parts | {Part.START_PRESENT: f"count({before}<Inf)"}
+    plain = _plain(selector, width)
+    return parts | {Part.MOVED: f"sum({plain})", Part.MATCHED: f"count({plain})"}
+
+
+def oldest_query(selectors: dict[Side, Selector], width: int) -> str:
+    """For each side: `START_OLDEST`; cheap of one slice, but its price grows with their square."""
     return union(
         *(
-            labelled(expression, **{SIDE: side, PART: part})
+            labelled(
+                f"min(timestamp({selector} offset {width}s))",
+                **{SIDE: side, PART: Part.START_OLDEST},
+            )
             for side, selector in selectors.items()
-            for part, expression in {
-                Part.MOVED: f"sum({_plain(selector, width)})",
-                Part.PRESENT: f"count({_values(selector)})",
-            }.items()
         )
+    )
+
+
+def tick_query(selectors: dict[Side, Selector], watched: Side, width: int) -> str:
+    """For each side: the movement of the plain series since `width` seconds ago; a cheap read.
+
+    Of the side `watched` it also tells how many series there are, as new ones show there.
+    """
+    present = f"count({_values(selectors[watched])}<Inf)"
+    return union(
+        labelled(present, **{SIDE: watched, PART: Part.PRESENT}),
+        *(
+            labelled(f"sum({_plain(selector, width)})", **{SIDE: side, PART: Part.MOVED})
+            for side, selector in selectors.items()
+        ),
     )
 
 
@@ -234,9 +266,14 @@ def value_query(selectors: dict[Side, Selector]) -> str:
     )
 
 
+def existence_query(selector: Selector, seconds: int) -> str:
+    """How many series have had samples in the last `seconds`; nothing if none has."""
+    return f"count(last_over_time({selector}[{seconds}s]))"
+
+
 def exceptions_query(selector: Selector, width: int) -> str:
     """The series that `MOVED` misses or misjudges, and the movement of the others (by `PART`)."""
-    resets, plain = _resets(selector, width), _plain(selector, width)
+    resets, plain = _resets(selector, width, LOOKBACK), _plain(selector, width)
     rest = f"sum(({plain}) unless ({resets}>0))"
     return union(
         labelled(rest, **{PART: Part.MOVED}), f"({resets}>0)", f"({resets} unless ({plain}))"
@@ -276,12 +313,15 @@ def _values(selector: Selector) -> str:
     return _once(str(selector), selector)
 
 
+def _before(selector: Selector, width: int) -> str:
+    return _once(f"{selector} offset {width}s", selector)
+
+
 def _plain(selector: Selector, width: int) -> str:
     """Each series' movement; without those that are NaN or infinite, or have decreased."""
-    before = _once(f"{selector} offset {width}s", selector)
-    return f"(({_values(selector)}-{before})>=0)<Inf"
+    return f"(({_values(selector)}-{_before(selector, width)})>=0)<Inf"
 
 
-def _resets(selector: Selector, width: int) -> str:
+def _resets(selector: Selector, width: int, lookback: int) -> str:
     """Each series' resets since the first boundary's value, which may lie before the boundary."""
-    return _once(f"resets({selector}[{width + LOOKBACK}s])", selector)
+    return _once(f"resets({selector}[{width + lookback}s])", selector)

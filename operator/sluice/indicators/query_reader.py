@@ -115,6 +115,10 @@ class QueryReader:
         members = await self._ask(grid)
         return members if isinstance(members, Failure) else _values(members)
 
+    async def exists(self, start: int, end: int) -> bool | Failure:  # noqa: ARG002 - a protocol's
+        """Always: a query may tell of single moments, and only all of them tell of nothing."""
+        return True
+
     async def _read(self, grid: Grid) -> GridCounts | Failure:
         members = await self._ask(grid)
         return members if isinstance(members, Failure) else self._counts(members, 1.0)
@@ -156,8 +160,9 @@ class QueryReader:
             total=total * share,
             bad=bad * share,
             covered=covered,
-            present={},
+            present=0.0,
             values=_values(members),
+            start={},
             restlessness=0.0,
         )
 

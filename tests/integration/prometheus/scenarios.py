@@ -73,6 +73,15 @@ def build(seed: int) -> dict[str, Scenario]:
                 unseen=[(END - 9 * HOUR, END - 9 * HOUR + 1200)],
             )
         ),
+        "unscraped for three days": Scenario(
+            _one(
+                "unscraped-days",
+                _steady(END - 8 * DAY, END, 10, 0.0005),
+                **phase(),
+                unseen=[(END - 5 * DAY, END - 2 * DAY)],
+            ),
+            "7d",
+        ),
         "one scrape in ten fails": Scenario(
             _one("missing", _steady(END - 2 * DAY, END, 100, 0.0005), **phase(), missing=0.1)
         ),

@@ -31,7 +31,8 @@ class Events:
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """The count at each time; whole numbers."""
-        return np.floor(np.interp(times, self._times, self._counts) + 1e-6)
+        counts: np.ndarray = np.floor(np.interp(times, self._times, self._counts) + 1e-6)
+        return counts
 
 
 @dataclass
@@ -83,7 +84,8 @@ class Target:
         kept = np.array([chance.random() >= self.missing for _ in times], bool)
         for gap_start, gap_end in self.unseen:
             kept &= (times < gap_start) | (times >= gap_end)
-        return np.round(times[kept], 3)
+        stored: np.ndarray = np.round(times[kept], 3)
+        return stored
 
     def lines(self, chance: random.Random) -> Iterator[str]:
         """OpenMetrics lines of all its series."""

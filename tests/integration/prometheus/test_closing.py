@@ -57,14 +57,17 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
     server = Server({"apiVersion": API_VERSION, "metadata": metadata, "spec": spec})
     cache, now = Cache(), [MIDNIGHT - 150]
     cache.put(OBJECTIVES, server.stored)
+    sources = Sources()
+    sources.put("default", source)
     objectives = Objectives(
         api=server,  # type: ignore[arg-type]
         cache=cache,
-        sources=Sources({"default": source}),
+        sources=sources,
         standings=Standings(monotonic=lambda: now[0], lasts=300),
         metrics=Metrics(),
         clock=lambda: datetime.fromtimestamp(now[0], UTC),
         changed=lambda _: None,
+        refused=pytest.fail,
         interval=60,
         settle=30,
         identity="test",

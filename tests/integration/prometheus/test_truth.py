@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
+import aiohttp
 import pytest
 
+from e2e.harness.prometheus_server import Prometheus as Server
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.api.window import Window
 from sluice.budget.budget import Budget
 from sluice.budget.ledger import SLICE
+from sluice.indicators.answers import Answer
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Evaluation, Meter, Reading
 from sluice.indicators.prometheus import Prometheus
@@ -88,6 +91,32 @@ async def test_a_new_service_and_a_short_retention_are_told_apart(
     assert new.newborn == pytest.approx(29 * 24 * HOUR, abs=HOUR + SLICE)
     assert short.newborn == 0
     assert float(short.covered) == pytest.approx(100 * 31 / 60, abs=0.1)
+
+
+class Counting(Prometheus):
+    """A client that counts the ranges that it asks for."""
+
+    ranges = 0
+
+    async def range(self, query: str, start: float, end: float, step: float) -> Answer:
+        self.ranges += 1
+        return await super().range(query, start, end, step)
+
+
+async def test_days_before_the_first_data_are_not_read(
+    scenarios: Mapping[str, Scenario], server: Server
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        source = Counting("default", server.url, session)
+        await measured(scenarios["new service"], source)
+    assert source.ranges < 15
+
+
+async def test_data_before_days_without_any_are_read(
+    scenarios: Mapping[str, Scenario], source: Prometheus
+) -> None:
+    found = (await measured(scenarios["unscraped for three days"], source)).measured
+    assert float(found.covered) == pytest.approx(100 * 4 / 7, abs=0.5)
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -25,7 +25,7 @@ DECLARED = ServiceLevelObjectiveSpec.model_validate(
 
 
 class Slow:
-    """Knows no series; does not answer queries of more than some slices, nor what it may not."""
+    """Knows no counters; does not answer queries of more than some slices, nor what it may not."""
 
     def __init__(self) -> None:
         self.most = 10**6
@@ -42,8 +42,11 @@ class Slow:
         self.asked.append((path, count))
         if path in self.mute or count > self.most:
             await asyncio.sleep(60)
-        kind = "matrix" if path == "query_range" else "vector"
-        data = {} if path == "metadata" else {"resultType": kind, "result": []}
+        kind, result = "matrix", []
+        if path == "query":
+            # Something, so that it is read on; nothing that counts events.
+            kind, result = "vector", [{"metric": {}, "value": [NOW, "1"]}]
+        data = {} if path == "metadata" else {"resultType": kind, "result": result}
         return web.json_response({"status": "success", "data": data})
 
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import promql_parser
@@ -164,11 +165,15 @@ REPLICAS = {side: replace(selector, replica="replica") for side, selector in SEL
     "query",
     [
         promql.movement_query(REPLICAS, 300),
+        promql.tick_query(REPLICAS, Side.BAD, 97),
         promql.exceptions_query(REPLICAS[Side.BAD], 300),
         promql.facts_query(REPLICAS[Side.TOTAL], {"a"}, {"b"}, 300),
         promql.movement_query(SELECTORS, 300),
-        promql.tick_query(SELECTORS, 97),
+        promql.movement_query(SELECTORS, 300, 61),
+        promql.oldest_query(SELECTORS, 300),
+        promql.tick_query(SELECTORS, Side.BAD, 97),
         promql.value_query(SELECTORS),
+        promql.existence_query(SELECTORS[Side.TOTAL], 86_400),
         promql.exceptions_query(SELECTORS[Side.BAD], 300),
         promql.facts_query(SELECTORS[Side.TOTAL], {"a"}, {"10.0.0.1:80", 'odd"\\'}, 300),
         promql.boundaries_query(Selector("x_bucket")),
@@ -176,6 +181,21 @@ REPLICAS = {side: replace(selector, replica="replica") for side, selector in SEL
 )
 def test_every_query_is_promql(query: str) -> None:
     promql_parser.parse(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        promql.movement_query(REPLICAS, 300),
+        promql.tick_query(REPLICAS, Side.BAD, 97),
+        promql.tick_query(REPLICAS, Side.TOTAL, 97),
+        promql.value_query(REPLICAS),
+        promql.exceptions_query(REPLICAS[Side.BAD], 300),
+    ],
+)
+def test_every_counter_with_replicas_is_read_once(query: str) -> None:
+    once = re.findall(r"max without\(replica\)\((?:resets\()?requests_total\{", query)
+    assert len(once) == query.count("requests_total{") > 0
 
 
 def test_the_replicas_label_is_no_part_of_what_is_asked_sample_by_sample() -> None:

@@ -165,3 +165,11 @@ async def test_without_a_value_there_is_nothing_to_judge(
     found = await QueryReader(source, limited).read(GRID)
     assert isinstance(found, GridCounts)
     assert (found.covered.any(), found.total.sum(), found.bad.sum()) == (False, 0, 0)
+
+
+async def test_no_day_of_a_query_is_passed_over_as_it_may_tell_of_single_moments(
+    backend: Backend, source: Prometheus
+) -> None:
+    reader = QueryReader(source, Queried(TOTAL, OTHER, Side.BAD))
+    assert await reader.exists(0, 86_400) is True
+    assert backend.queries == []

@@ -1,0 +1,192 @@
+"""How far measured budgets are from the truth: `python -m benchmarks.accuracy`.
+
+Services whose every event is known are scraped at random phases into a real Prometheus. The budget
+spent is then asked of Sluice, once reading back and once followed live for half an hour, and of the
+formulas of Sloth and Pyrra, evaluated by the same Prometheus over the same window. Exits with 1 if
+Sluice is more than 0.1 points off in any scenario that is not one of its documented limits.
+"""
+
+import asyncio
+import math
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import aiohttp
+
+from benchmarks.cases import cases
+from benchmarks.peers import Question, pyrra, sloth, sloth_unoptimized
+from benchmarks.report import environment, keep, show
+from benchmarks.services import END, Case, Scraping
+from e2e.harness.prometheus_server import Prometheus as Server
+from e2e.harness.prometheus_server import prometheus
+from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.budget import Budget
+from sluice.indicators.declared import objective_of
+from sluice.indicators.meter import Meter, Reading
+from sluice.indicators.prometheus import Prometheus
+from tests.integration.prometheus.synthetic import REQUESTS
+
+POINTS = 0.1
+SEEDS = (1, 2, 3)
+_PEERS = {"Sloth": sloth, "Sloth unoptimized": sloth_unoptimized, "Pyrra": pyrra}
+_TOOLS = ("Sluice", *_PEERS)
+_TICK = 60
+_FOLLOWED = 1800
+_NOT_COVERED = (
+    "calendar windows, time slices, queries, thresholds (see tests/integration/prometheus)",
+    "duplicate samples of two Prometheus replicas (see tests/integration/prometheus)",
+    "corrections (Sluice does not do them yet)",
+)
+"""What the benchmark has no scenario of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Percent of the budget spent: in truth, and by tool (NaN, or None without an answer)."""
+
+    truth: float
+    spent: dict[str, float | None]
+
+    def error(self, tool: str) -> float:
+        """Points that a tool is off; infinite if it has no number."""
+        spent = self.spent[tool]
+        return math.inf if spent is None or math.isnan(spent) else abs(spent - self.truth)
+
+
+def main() -> int:
+    """Run the benchmark and say whether Sluice is as exact as it promises."""
+    by_seed = {seed: cases(Scraping(seed, random.Random(seed), random.Random(0))) for seed in SEEDS}
+    with prometheus(history=_history(by_seed)) as server:
+        version = server.api("status/buildinfo")["version"]
+        found = asyncio.run(_measure_all(server, by_seed))
+    _show(found)
+    wrong = [case.name for case, outcomes in found if not case.limit and _worst(outcomes) > POINTS]
+    keep("accuracy", {"environment": environment(prometheus=version), **_content(found)})
+    for name in wrong:
+        print(f"Sluice is more than {POINTS} points off: {name}")
+    return 1 if wrong else 0
+
+
+def _history(by_seed: dict[int, list[Case]]) -> Iterator[str]:
+    for seed, some in by_seed.items():
+        for case in some:
+            yield from case.lines(random.Random(seed))
+    yield "# EOF"
+
+
+async def _measure_all(
+    server: Server, by_seed: dict[int, list[Case]]
+) -> list[tuple[Case, list[Outcome]]]:
+    async with aiohttp.ClientSession() as session:
+        source = Prometheus("default", server.url, session, timeout=120)
+        return [
+            (some[0], [await _measure(case, source, server) for case in some])
+            for some in zip(*by_seed.values(), strict=True)
+        ]
+
+
+async def _measure(case: Case, source: Prometheus, server: Server) -> Outcome:
+    total = f'{REQUESTS}{{job="{case.job}"}}'
+    bad = f'{REQUESTS}{{job="{case.job}",code=~"5.."}}'
+    spec = ServiceLevelObjectiveSpec.model_validate(
+        {
+            "objective": case.objective,
+            "window": {"rolling": case.window},
+            "indicator": {"ratio": {"total": {"metric": total}, "bad": {"metric": bad}}},
+        }
+    )
+    budgets = [await _read(spec, source, begin) for begin in (END, END - _FOLLOWED)]
+    start = budgets[0].bounds.start
+    truth = case.truth(start)
+    spent: dict[str, float | None] = {
+        "Sluice": max(
+            (float(100 - it.to_date if case.to_date else it.consumed) for it in budgets),
+            key=lambda consumed: abs(consumed - truth),
+        )
+    }
+    allowed = float(objective_of(spec, END).allowance)
+    for tool, formula in _PEERS.items():
+        ratio = server.value(formula(Question(total, bad, round(END - start))), END)
+        spent[tool] = None if ratio is None else 100 * ratio / allowed
+    return Outcome(truth, spent)
+
+
+async def _read(spec: ServiceLevelObjectiveSpec, source: Prometheus, begin: float) -> Budget:
+    """The budget at the end, of a meter that begins at `begin` and ticks from then on."""
+    meter, now = Meter(spec, source), begin
+    while now <= END:
+        reading = await meter.advance(now)
+        if not isinstance(reading, Reading):
+            raise TypeError(f"{spec.indicator}: {reading.message}")
+        now += _TICK
+    budget = meter.evaluate(objective_of(spec, END), END).budget
+    if not isinstance(budget, Budget):
+        raise TypeError(f"{spec.indicator}: {budget.message}")
+    return budget
+
+
+def _worst(outcomes: list[Outcome], tool: str = "Sluice") -> float:
+    return max(outcome.error(tool) for outcome in outcomes)
+
+
+def _show(found: list[tuple[Case, list[Outcome]]]) -> None:
+    rows = []
+    for case, outcomes in found:
+        cells = [_text(outcomes[0].truth)]
+        for tool in _TOOLS:
+            worst = max(outcomes, key=lambda outcome: outcome.error(tool))
+            cells.append(_text(worst.spent[tool], exact=worst.error(tool) <= POINTS))
+        mark = " (a documented limit)" if case.limit else ""
+        rows.append([case.name + mark, *cells])
+    show(
+        f"Error budget spent, in percent; the worst of {len(SEEDS)} scrape phases "
+        f"(* more than {POINTS} points off)",
+        ("scenario", "truth", *_TOOLS),
+        rows,
+    )
+    print("Without a scenario: " + "; ".join(_NOT_COVERED))
+
+
+def _text(percent: float | None, *, exact: bool = True) -> str:
+    if percent is None:
+        return "no answer *"
+    return "NaN *" if math.isnan(percent) else f"{percent:,.3f}" + (" " if exact else " *")
+
+
+def _content(found: list[tuple[Case, list[Outcome]]]) -> dict[str, object]:
+    return {
+        "unit": "percent of the error budget",
+        "seeds": SEEDS,
+        "notCovered": _NOT_COVERED,
+        "scenarios": [
+            {
+                "name": case.name,
+                "window": case.window,
+                "objective": case.objective,
+                **({"limit": case.limit} if case.limit else {}),
+                "worstError": {tool: _number(_worst(outcomes, tool)) for tool in _TOOLS},
+                "runs": [
+                    {
+                        "truth": _number(outcome.truth),
+                        **{tool: _number(outcome.spent[tool]) for tool in _TOOLS},
+                    }
+                    for outcome in outcomes
+                ],
+            }
+            for case, outcomes in found
+        ],
+    }
+
+
+def _number(value: float | None) -> float | str | None:
+    """A number with three decimals; JSON has no NaN and no infinity."""
+    if value is None or math.isfinite(value):
+        return None if value is None else float(round(Decimal(value), 3))
+    return "NaN" if math.isnan(value) else "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
