@@ -65,6 +65,6 @@ def test_a_controller_without_rights_is_not_ready_says_why_and_stays_up(
     team.until("listening", lambda: running.page("/healthz") == (200, "ok\n"))
     assert running.page("/readyz") == (503, "the first full list is not there yet\n")
     team.until("said", lambda: "list failed" in running.log)
-    assert 'nobody" cannot list resource "servicelevelobjectives"' in running.log
+    assert 'nobody" cannot list resource "metricsources"' in running.log
     assert running.daemon.exit_code is None
     assert running.stop() == 0
