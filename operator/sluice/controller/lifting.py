@@ -93,9 +93,15 @@ async def read_live(
 
 
 def _policies(cache: Cache, namespace: str) -> Iterator[ErrorBudgetPolicy]:
-    """All policies of a namespace; also one that can't be read still wants what it wrote down."""
-    yield from cache.policies(namespace)
+    """The policies of a namespace whose changes of workloads are to be kept up.
+
+    Also one that can't be read still wants what it wrote down; one that is being deleted does not,
+    and the watch may not have told yet that it is gone.
+    """
+    for policy in cache.policies(namespace):
+        if policy.metadata.deletion_timestamp is None:
+            yield policy
     for key in cache.keys(POLICIES):
         found = cache.get(key)
-        if key.namespace == namespace and isinstance(found, Malformed):
+        if key.namespace == namespace and isinstance(found, Malformed) and not found.deleting:
             yield salvage(found)
