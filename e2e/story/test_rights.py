@@ -13,6 +13,7 @@ from e2e.story.audit import POLICY as AUDIT_POLICY
 from e2e.story.audit import Request, requests
 from e2e.story.manifests import stages
 from e2e.story.team import POLICY, Team
+from e2e.story.test_sources import Platform
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
 
@@ -50,6 +51,7 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
         team.until("paused", lambda: team.field("deployment", "web", ".spec.paused") == "true")
         override(team)
         kill_switch(team)
+        source(stack)
         team.kubectl("delete", POLICY, "default", "--timeout=10s")
         team.kubectl("delete", "slo,gateoverride", "--all")
     assert running.stop() == 0
@@ -79,6 +81,14 @@ def kill_switch(team: Team) -> None:
     team.until("no gates", lambda: team.gates() == [])
     kubectl("-n", NAMESPACE, "delete", *switch)
     team.until_denied()
+
+
+def source(stack: Stack) -> None:
+    platform = Platform(stack)
+    platform.create_secret()
+    platform.declare(stack.prometheus.url)
+    platform.until_ready("Reconciled")
+    platform.clean()
 
 
 def test_nothing_that_it_asks_for_is_forbidden(story: tuple[Stack, list[Request]]) -> None:

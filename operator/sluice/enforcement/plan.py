@@ -139,17 +139,22 @@ def plan(target: Target, wants: Iterable[Want], records: Records, now: datetime)
 
 
 def _wanted(wants: Iterable[Want]) -> tuple[list[_Wanted], list[Problem]]:
-    """One value a field: policies that disagree cannot both be right, so the first by uid is."""
-    chosen: dict[str, _Wanted] = {}
-    problems = []
+    """What is wanted of each field, by every policy that wants it: each has to remember it.
+
+    One value a field: policies that disagree cannot both be right, so the first by uid is.
+    """
+    first: dict[str, _Wanted] = {}
+    wanted, problems = [], []
     for want in sorted(wants, key=lambda want: want.policy):
         for one in _fields(want):
             if one.field == _MIRROR:
                 problems.append(_problem(one, f"annotation {UNDO} is Sluice's own"))
-            elif chosen.setdefault(one.field, one).value != one.value:
-                other = chosen[one.field].policy
+            elif first.setdefault(one.field, one).value == one.value:
+                wanted.append(one)
+            else:
+                other = first[one.field].policy
                 problems.append(_problem(one, f"policy {other} sets it to another value"))
-    return list(chosen.values()), problems
+    return wanted, problems
 
 
 def _fields(want: Want) -> Iterator[_Wanted]:

@@ -158,6 +158,21 @@ def test_policies_that_disagree_are_told_and_the_first_by_uid_is_obeyed() -> Non
     assert [(one.policy, one.contested) for one in changes.problems] == [("b", False)]
 
 
+def test_policies_that_want_the_same_each_remember_it() -> None:
+    """Whichever of them goes first, the other must know what to keep, and what to undo."""
+    both = [PAUSE, Want("policy-0", pause=True)]
+    changes = plan(target(), both, {}, NOW)
+    assert set(changes.records) == {"policy-0", "policy-1"}
+    assert set(changes.remaining) == {"policy-0", "policy-1"}
+    late = plan(
+        target({PAUSED: "true"}, ours=[PAUSED]),
+        both,
+        {"policy-0": (record(PAUSED, "true", confirmed=True),)},
+        NOW,
+    )
+    assert [it.field for it in late.remaining["policy-1"]] == [PAUSED]
+
+
 def test_a_field_is_kept_when_another_policy_takes_it_over() -> None:
     live = target({PAUSED: "true"}, ours=[PAUSED])
     records = {"a": [record(PAUSED, "true")]}
