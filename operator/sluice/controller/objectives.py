@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-import structlog
-
 from sluice.api.conditions import ConditionType
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
@@ -32,7 +30,6 @@ from sluice.kube.resources import OBJECTIVES
 from sluice.policy.objective import ObjectiveState
 from sluice.telemetry.metrics import Metrics
 
-_log = structlog.get_logger(__name__)
 _PROGRESS = 5.0
 """Seconds between two status writes while history is being read."""
 

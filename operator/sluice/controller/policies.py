@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import structlog
-
 from sluice.api.durations import parse_duration
 from sluice.api.policy import (
     MOST_RECORDS,
@@ -35,7 +33,6 @@ from sluice.policy.selection import Labelled, select_objectives, select_workload
 from sluice.policy.status import memory_from_status
 from sluice.policy.validation import validate
 
-_log = structlog.get_logger(__name__)
 _FIRST_LOOK = 60.0
 """Seconds, from when this process began to lead, in which a policy waits for its objectives to be
 measured: that nothing is known for a moment then is no reason to call a policy blind."""
@@ -264,8 +261,9 @@ class Policies:
             ends.append(decision.blind_since + hold)
         if decision.expires is not None:
             ends.append(decision.expires - hold / 2)  # when it is due for renewal
-        waits = [(end - now).total_seconds() for end in ends]
-        return min([self._later(), *(max(wait, 1.0) for wait in waits)])
+        # What has ended already is nothing to wait for: it would be due again every second.
+        waits = [max((end - now).total_seconds(), 1.0) for end in ends if end >= now]
+        return min([self._later(), *waits])
 
 
 def _decide(gathered: Gathered, now: datetime) -> Decision:

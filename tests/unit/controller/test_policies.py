@@ -1,5 +1,7 @@
 """What becomes of a freeze when things go wrong around it."""
 
+from datetime import timedelta
+
 import pytest
 
 from sluice.controller.lifting import NotLiftedError
@@ -212,6 +214,22 @@ async def test_a_freeze_is_renewed_before_it_ends_whatever_the_interval() -> Non
         assert world.status.decision.expires is not None
         world.wait(wait, a=5)
         assert world.status.decision.expires > world.now
+
+
+@pytest.mark.parametrize("then", ["Open", "Closed"])
+async def test_a_policy_that_stays_blind_is_evaluated_no_more_often_than_others(then: str) -> None:
+    world = World()
+    world.policy(stages=PAUSING, whenBlind={"holdFor": "10m", "then": then})
+    world.budget(a=5)
+    await world.reconcile()
+    began, count = world.now, 0
+    while world.now - began < timedelta(hours=1):  # and the objective is not measured any more
+        wait = await world.reconcile()
+        assert wait is not None
+        world.wait(wait)
+        count += 1
+    # Sixty times by the interval, and each time before a renewal is due.
+    assert count < 100
 
 
 async def test_an_evaluation_that_changes_nothing_writes_nothing() -> None:
