@@ -224,10 +224,13 @@ def test_whatever_the_source_answers_is_said_and_harms_nobody_else(
     prom.answer = None
     spoilt.until_condition("Ready", "Reconciled", of=OBJECTIVE, name="spoilt")
     spoilt.service.spend(30)
+    # Of the budget of 24 hours, 30 %; the window is up to an hour longer, by the time of the hour.
     spoilt.until(
         "measured again",
-        lambda: spoilt.get(OBJECTIVE, "spoilt")["status"]["errorBudget"]["consumed"].startswith(
-            "29."
+        lambda: (
+            30 * 24 / 25
+            <= float(spoilt.get(OBJECTIVE, "spoilt")["status"]["errorBudget"]["consumed"])
+            <= 30
         ),
     )
 
