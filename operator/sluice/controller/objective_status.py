@@ -27,11 +27,11 @@ from sluice.api.slo import (
     WindowStatus,
 )
 from sluice.budget import alerts
+from sluice.budget.account import Evaluation
 from sluice.budget.budget import STALE_AFTER, Budget, UnknownBudget
 from sluice.budget.ledger import SLICE
 from sluice.indicators.declared import unit_of, window_name
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Evaluation
 
 FRESH = timedelta(minutes=5)
 """Data older than this say nothing of now: the budget is not known."""

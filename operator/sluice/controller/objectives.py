@@ -10,6 +10,7 @@ from decimal import Decimal
 from sluice.api.conditions import ConditionType
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.budget.account import Evaluation
 from sluice.controller.complaint import Complaints
 from sluice.controller.objective_events import (
     condition,
@@ -21,7 +22,7 @@ from sluice.controller.objective_status import Outcome, noticeable, status_of
 from sluice.controller.standings import Standings
 from sluice.indicators.declared import indicator_key, objective_of, window_name
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Evaluation, Meter
+from sluice.indicators.meter import Meter
 from sluice.indicators.sources import Sources
 from sluice.kube import events
 from sluice.kube.api_server import ApiServer
@@ -174,9 +175,9 @@ class Objectives:
             del self._closing[key]  # what is measured now is something else
             return
         began = status.window.start.timestamp()
-        if known.meter.settled(began):
+        if known.meter.account.settled(began):
             del self._closing[key]
-            budget = known.meter.closing(objective_of(closing.spec, began - 1), began)
+            budget = known.meter.account.closing(objective_of(closing.spec, began - 1), began)
             await self._post(period_closed(closing, budget))
 
     async def _post(self, event: events.Event | None) -> None:

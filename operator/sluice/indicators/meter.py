@@ -7,24 +7,16 @@ import numpy as np
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
-from sluice.budget.alerts import Alert, alerts
+from sluice.budget.account import Account, Evaluation, Origin
 from sluice.budget.budget import (
-    Budget,
-    Measured,
     Objective,
-    Outlook,
-    UnknownBudget,
-    UnknownReason,
-    measure,
 )
-from sluice.budget.burnrate import BurnRate, burn_rates
-from sluice.budget.forecast import Forecast, History, forecast, period_forecast
-from sluice.budget.ledger import SLICE, Counts, Floats, Ledger, Live, Slices
-from sluice.budget.windows import DAY, HOUR, RECENT, Bounds, CalendarWindow
+from sluice.budget.ledger import SLICE, Floats, Live, Slices
+from sluice.budget.windows import DAY, HOUR
 from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
-from sluice.indicators.origin import Origin, find_origin
+from sluice.indicators.origin import find_origin
 from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
 from sluice.indicators.query_reader import Limited, Queried, QueryReader
@@ -57,19 +49,8 @@ class Reading:
     closed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What was measured and what it comes to; `forecast` only of a known budget."""
-
-    measured: Measured
-    budget: Budget | UnknownBudget
-    burn_rates: tuple[BurnRate, ...]
-    forecast: Forecast | None
-    alerts: tuple[Alert, ...] = ()
-
-
 class Meter:
-    """Measures one objective; one reader of it at a time.
+    """Measures one objective; one reader of it at a time. `account` is what it has counted.
 
     Args:
         spec: what is measured; of its objective and agreement nothing is kept.
@@ -90,12 +71,8 @@ class Meter:
         self._source = Patient(source)
         self._settle = settle
         self._progress = progress
-        self._window = window_of(spec.window)
-        self._slicing = slicing_of(spec)
-        self._ledger = Ledger(self._window.kept, slicing=self._slicing)
+        self.account = Account(window_of(spec.window), slicing=slicing_of(spec))
         self._reader: SliceReader | None = None
-        self._oldest: int | None = None
-        self._origin: Origin | None = None
         self._present = 0.0
         self._boundaries: dict[int, _Values] = {}
 
@@ -115,87 +92,13 @@ class Meter:
             problem = await step(reader, now)
             if problem:
                 return problem
-        closed = self._ledger.closed
+        closed = self.account.ledger.closed
         assert closed is not None
         return Reading(now, closed)
 
-    def counts(self, start: float, end: float) -> Counts:
-        """What was counted between two times; a slice that is partly inside, in proportion."""
-        return self._ledger.between(start, end)
-
-    def settled(self, time: float) -> bool:
-        """Whether all slices up to `time` are closed."""
-        return self._ledger.closed is not None and self._ledger.closed >= time
-
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
-        measured = self._measured(self._window.bounds(now))
-        budget = self._backfilling(self._window.needs(now), now) or measure(objective, measured)
-        until = self._ledger.known_until(now)
-        return Evaluation(
-            measured=measured,
-            budget=budget,
-            burn_rates=burn_rates(objective, self._ledger.between, until),
-            alerts=alerts(objective, self._ledger.between, until),
-            forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,
-        )
-
-    def closing(self, objective: Objective, now: float) -> Budget | None:
-        """The budget with which the calendar period before that of `now` has closed.
-
-        None if it is not known: it was not read as a whole, or its last slice is not closed yet.
-
-        Args:
-            objective: what was promised for that period.
-            now: Unix seconds in the period after it.
-        """
-        if not isinstance(self._window, CalendarWindow):
-            return None
-        end = self._window.span(now).start
-        start = self._window.span(end - 1).start
-        if self._oldest is None or self._oldest > start or not self.settled(end):
-            return None
-        budget = measure(objective, self._measured(Bounds(start, end), rest=0.0))
-        return budget if isinstance(budget, Budget) else None
-
-    def _measured(self, bounds: Bounds, rest: float | None = None) -> Measured:
-        """What was counted; `rest` are the seconds that a period goes on, if not as usual."""
-        outlook, newest = None, self._ledger.newest_covered()
-        if isinstance(self._window, CalendarWindow):
-            until = self._ledger.known_until(bounds.end)
-            if rest is None:
-                rest = self._window.span(bounds.end).end - until
-            outlook = Outlook(rest, self._ledger.between(until - RECENT, until))
-        return Measured(
-            bounds=bounds,
-            seen=self._ledger.between(bounds.start, bounds.end),
-            newborn=self._origin.newborn(bounds.start) if self._origin else 0.0,
-            newest=None if newest is None else min(newest, bounds.end),
-            outlook=outlook,
-        )
-
-    def _forecast(self, objective: Objective, measured: Measured) -> Forecast:
-        bounds = measured.bounds
-        until = self._ledger.known_until(bounds.end)
-        last_hour = self._ledger.between(until - HOUR, until)
-        if measured.outlook is not None:
-            return period_forecast(objective, measured, last_hour)
-        return forecast(
-            History(
-                objective=objective,
-                measured=measured,
-                hours=self._ledger.by_hour(bounds.start, bounds.end),
-                last_hour=last_hour,
-            )
-        )
-
-    def _backfilling(self, start: int, now: float) -> UnknownBudget | None:
-        if self._oldest is not None and self._oldest <= start:
-            return None
-        read = 0.0 if self._oldest is None else (now - self._oldest) / (now - start)
-        return UnknownBudget(
-            UnknownReason.BACKFILLING, f"reading the window's history: {read:.0%} are read"
-        )
+        return self.account.evaluate(objective, now)
 
     async def _prepared(self, now: float) -> SliceReader | Failure:
         if self._reader is None:
@@ -208,15 +111,15 @@ class Meter:
     async def _close(self, reader: SliceReader, now: float) -> Failure | None:
         """Close the slices that are due, and look at the two before them again."""
         due = int((now - self._settle) // SLICE) * SLICE
-        closed = self._ledger.closed
+        closed = self.account.ledger.closed
         # A clock that was ahead for a while has closed slices that are still to come.
         ahead = closed is not None and closed > now + SLICE
-        moved = ahead or self._ledger.anchor != self._window.anchor(now)
-        if closed is None or moved or due - closed > self._window.kept:
+        moved = ahead or self.account.ledger.anchor != self.account.window.anchor(now)
+        if closed is None or moved or due - closed > self.account.window.kept:
             return await self._begin(reader, now, due)
         if due <= closed:
             return None
-        live, before = self._ledger.live, closed
+        live, before = self.account.ledger.live, closed
         start: Mapping[Side, float] = {}
         while closed < due:
             grid = Grid(closed, SLICE, min(_CHUNK, (due - closed) // SLICE))
@@ -227,60 +130,59 @@ class Meter:
                 start = counts.start
             closed = grid.end
         if live is not None and live.until > closed:
-            self._ledger.tick(_left(live, *self._ledger.events(before, closed)))
+            self.account.ledger.tick(_left(live, *self.account.ledger.events(before, closed)))
         return await self._look_again(reader, before, start)
 
     async def _begin(self, reader: SliceReader, now: float, due: int) -> Failure | None:
-        anchor = self._window.anchor(now)
-        self._ledger = Ledger(self._window.kept, anchor=anchor, slicing=self._slicing)
-        self._oldest = self._origin = None
+        self.account.begin(now)
+        anchor = self.account.ledger.anchor
         self._boundaries.clear()
         day_ago = (due - DAY - anchor) // HOUR * HOUR + anchor
-        start = max(self._window.needs(now), day_ago)
+        start = max(self.account.window.needs(now), day_ago)
         counts = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
         if isinstance(counts, Failure):
             return counts
-        self._oldest = start
+        self.account.oldest = start
         return None
 
     async def _backfill(self, reader: SliceReader, now: float) -> Failure | None:
         """Read the history before what was read, newest first, a day at a time."""
-        start = self._window.needs(now)
-        while self._oldest is not None and self._oldest > start:
-            self._progress((now - self._oldest) / (now - start))
-            first = max(start, self._oldest - DAY)
-            grid = Grid(first, SLICE, (self._oldest - first) // SLICE)
+        start = self.account.window.needs(now)
+        while self.account.oldest is not None and self.account.oldest > start:
+            self._progress((now - self.account.oldest) / (now - start))
+            first = max(start, self.account.oldest - DAY)
+            grid = Grid(first, SLICE, (self.account.oldest - first) // SLICE)
             counts = await reader.read(grid)
             if isinstance(counts, Failure):
                 return counts
-            self._ledger.put(_slices(grid, counts))
+            self.account.ledger.put(_slices(grid, counts))
             # A day without data may be the first of many: a new service, or a short retention. If
             # the source finds the question too much there is something, and it is read on.
             if first > start and not counts.covered.any():
                 first = start if await reader.exists(start, first) is False else first
-            self._oldest = first
+            self.account.oldest = first
         return None
 
     async def _look_up_origin(self, reader: SliceReader, now: float) -> Failure | None:
         """Once there are data: what the time before them was."""
-        if self._origin is not None:
+        if self.account.origin is not None:
             return None
-        start = self._window.needs(now)
-        first = self._ledger.first_covered(start)
+        start = self.account.window.needs(now)
+        first = self.account.ledger.first_covered(start)
         if first is None:
             return None
         if first <= start + SLICE:
-            self._origin = Origin(first, first)
+            self.account.origin = Origin(first, first)
             return None
         found = await find_origin(self._source, reader.trace(), start, first)
         if isinstance(found, Failure):
             return found
-        self._origin = found
+        self.account.origin = found
         return None
 
     async def _tick(self, reader: SliceReader, now: float) -> Failure | None:
         """Read the counters as they are; what came since the last closed slice is read in full."""
-        closed = self._ledger.closed
+        closed = self.account.ledger.closed
         assert closed is not None
         grid = Grid(closed, int(now) - closed, 1)
         if grid.width <= 0:
@@ -292,7 +194,7 @@ class Meter:
             counts = await reader.read(grid)
             if isinstance(counts, Failure):
                 return counts
-        self._ledger.tick(_live(grid, counts, self._ledger.live))
+        self.account.ledger.tick(_live(grid, counts, self.account.ledger.live))
         return None
 
     async def _put(self, reader: SliceReader, grid: Grid) -> GridCounts | Failure:
@@ -333,7 +235,7 @@ class Meter:
         return self._boundaries.get(time) not in {None, values}
 
     def _write(self, grid: Grid, counts: GridCounts) -> None:
-        self._ledger.put(_slices(grid, counts))
+        self.account.ledger.put(_slices(grid, counts))
         self._boundaries.update(_boundaries(grid, counts.values))
         for time in sorted(self._boundaries)[: -_REREAD - 1]:
             del self._boundaries[time]

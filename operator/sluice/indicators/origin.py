@@ -4,25 +4,12 @@ The two look alike, a window that begins with nothing, but say opposite things: 
 not exist had no events, while of a time before Prometheus' first data nothing is known.
 """
 
-from dataclasses import dataclass
-
+from sluice.budget.account import Origin
 from sluice.indicators.failure import Failure
 from sluice.indicators.source import Source
 
 _LOOKS = 100
 _FINEST = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Unix seconds; `data_begins` is `first_sample` if nothing earlier is known of the source."""
-
-    first_sample: int
-    data_begins: float
-
-    def newborn(self, start: float) -> float:
-        """The seconds after `start` in which there were data, but not of the service."""
-        return max(0.0, self.first_sample - max(start, self.data_begins))
 
 
 async def find_origin(

@@ -111,7 +111,7 @@ async def test_a_day_ends_with_what_truly_failed_in_it_and_the_next_begins_anew(
         assert budget.bounds.start == midnight
         truth = consumption(scenario, midnight, now, midnight + DAY, END - 2 * DAY)
         assert float(budget.consumed) == pytest.approx(truth, abs=_POINTS)
-    closing = meter.closing(objective_of(spec, midnight - 1), now)
+    closing = meter.account.closing(objective_of(spec, midnight - 1), now)
     assert closing is not None
     total, bad = scenario.service.truth(midnight - DAY, midnight)
     assert (closing.bounds.start, closing.bounds.end) == (midnight - DAY, midnight)
@@ -126,9 +126,9 @@ async def test_a_zone_that_moves_by_half_an_hour_is_read_anew(
     scenario = scenarios["restarts inside slices"]
     spec = declared(scenario, "Day", "Asia/Kolkata")
     meter = Meter(spec, source)
-    meter._window = CalendarWindow(Period.DAY, ZoneInfo("UTC"))
+    meter.account.window = CalendarWindow(Period.DAY, ZoneInfo("UTC"))
     await read(meter, END - 60)
-    meter._window = CalendarWindow(Period.DAY, ZoneInfo("Asia/Kolkata"))
+    meter.account.window = CalendarWindow(Period.DAY, ZoneInfo("Asia/Kolkata"))
     fresh = await budget_at(Meter(spec, source), spec, END)
     assert (await budget_at(meter, spec, END)).consumed == fresh.consumed
-    assert meter._ledger.anchor == HOUR // 2
+    assert meter.account.ledger.anchor == HOUR // 2

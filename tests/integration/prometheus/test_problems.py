@@ -132,7 +132,9 @@ async def test_slices_missed_while_the_source_was_away_are_read_when_it_is_back(
         assert isinstance(await back.advance(END), Reading)
     closed = (END - 30) // SLICE * SLICE
     for start in range(int(closed - 8 * HOUR), int(closed), SLICE):
-        assert meter.counts(start, start + SLICE) == back.counts(start, start + SLICE)
+        assert meter.account.counts(start, start + SLICE) == back.account.counts(
+            start, start + SLICE
+        )
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +169,7 @@ async def test_a_query_that_is_too_much_is_asked_in_parts(
         parts, whole = Meter(declared, small), Meter(declared, source)
         assert isinstance(await parts.advance(END), Reading)
         assert isinstance(await whole.advance(END), Reading)
-    assert parts.counts(END - DAY, END) == whole.counts(END - DAY, END)
+    assert parts.account.counts(END - DAY, END) == whole.account.counts(END - DAY, END)
 
 
 @pytest.mark.parametrize(

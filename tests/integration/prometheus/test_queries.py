@@ -6,10 +6,11 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.account import Evaluation
 from sluice.budget.budget import Budget
 from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Evaluation, Meter, Reading
+from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.scenarios import END, HOUR, Scenario
 from tests.integration.prometheus.synthetic import REQUESTS
@@ -91,7 +92,7 @@ async def test_a_query_is_followed_live(
         now += 60
     await evaluated(back, spec)
     closed = END - 30 - 300
-    assert live.counts(closed - HOUR, closed) == back.counts(closed - HOUR, closed)
+    assert live.account.counts(closed - HOUR, closed) == back.account.counts(closed - HOUR, closed)
 
 
 @pytest.mark.parametrize(

@@ -101,14 +101,16 @@ async def test_following_a_pair_live_gives_the_same_counts_as_reading_back(
     begin = now // SLICE * SLICE
     while now <= END:
         await advance(live, now)
-        seen = live.counts(begin, now)
+        seen = live.account.counts(begin, now)
         total, _ = scenario.service.truth(begin - SLICE, now)
         assert seen.total <= total + 1
         now += 120
     await advance(back, END)
     closed = int((END - 30) // SLICE * SLICE)
     for start in range(int(begin), closed, SLICE):
-        assert live.counts(start, start + SLICE) == back.counts(start, start + SLICE)
+        assert live.account.counts(start, start + SLICE) == back.account.counts(
+            start, start + SLICE
+        )
     budget = live.evaluate(objective_of(spec(scenario), END), END).budget
     assert isinstance(budget, Budget)
     assert float(budget.consumed) == pytest.approx(

@@ -84,7 +84,7 @@ class Job:
         """What a meter counts up to a time, after it has read up to it."""
         self.write()
         assert isinstance(await meter.advance(self.start + at), Reading)
-        return meter.counts(self.start - SLICE, self.start + at)
+        return meter.account.counts(self.start - SLICE, self.start + at)
 
     def meter(self, source: Prometheus) -> Meter:
         return Meter(spec(Scenario(Service(self.name, []), "6h")), source)
@@ -99,7 +99,7 @@ async def counted(job: Job, source: Prometheus, seconds: float) -> Counts:
     """What a meter finds that reads back all slices."""
     meter = job.meter(source)
     await job.follow(meter, seconds + 60)
-    return meter.counts(job.start - SLICE, job.start + seconds)
+    return meter.account.counts(job.start - SLICE, job.start + seconds)
 
 
 async def test_a_pod_that_is_replaced_in_the_middle_loses_nothing(
@@ -193,14 +193,14 @@ async def test_samples_that_come_late_are_added_to_their_slices(
         job.scrape("late", at, {"200": float(at)})
     meter = job.meter(source)
     await job.follow(meter, 940)
-    assert meter.counts(job.start, job.start + 900).total == (877 - 7) + (577 - 7)
+    assert meter.account.counts(job.start, job.start + 900).total == (877 - 7) + (577 - 7)
     for at in range(607, 1200, 30):
         job.scrape("late", at, {"200": float(at)})
     for at in range(907, 1200, 30):
         job.scrape("a", at, {"200": float(at)})
     await job.follow(meter, 1240)
-    assert meter.counts(job.start, job.start + 900).total == 2 * (877 - 7)
-    assert meter.counts(job.start, job.start + 1200).total == 2 * (1177 - 7)
+    assert meter.account.counts(job.start, job.start + 900).total == 2 * (877 - 7)
+    assert meter.account.counts(job.start, job.start + 1200).total == 2 * (1177 - 7)
 
 
 async def test_errors_of_a_new_series_show_at_the_next_tick(job: Job, source: Prometheus) -> None:

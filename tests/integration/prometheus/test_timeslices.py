@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.account import Evaluation
 from sluice.budget.budget import Budget
 from sluice.budget.ledger import SLICE
 from sluice.indicators.declared import objective_of
-from sluice.indicators.meter import Evaluation, Meter, Reading
+from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.scenarios import DAY, END, HOUR, Scenario
 from tests.integration.prometheus.test_truth import INDICATORS

@@ -8,11 +8,12 @@ import pytest
 from e2e.harness.prometheus_server import Prometheus as Server
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.api.window import Window
+from sluice.budget.account import Evaluation
 from sluice.budget.budget import Budget
 from sluice.budget.ledger import SLICE
 from sluice.indicators.answers import Answer
 from sluice.indicators.declared import objective_of
-from sluice.indicators.meter import Evaluation, Meter, Reading
+from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.scenarios import END, HOUR, SEED, Scenario, build
 from tests.integration.prometheus.synthetic import DURATION, REQUESTS
@@ -131,7 +132,7 @@ async def test_following_live_gives_the_same_counts_as_reading_back(
     begin = (now - HOUR) // SLICE * SLICE
     while now <= END:
         await advance(live, now)
-        seen = live.counts(begin, now)
+        seen = live.account.counts(begin, now)
         # What the first boundary's value lacks, as it is that of the scrape before.
         total, _ = scenario.service.truth(begin - SLICE, now)
         assert seen.total >= before - 1e-6
@@ -141,7 +142,9 @@ async def test_following_live_gives_the_same_counts_as_reading_back(
     await advance(back, END)
     closed = (END - 30) // SLICE * SLICE
     for start in range(int(closed - 6 * HOUR), int(closed), SLICE):
-        assert live.counts(start, start + SLICE) == back.counts(start, start + SLICE)
+        assert live.account.counts(start, start + SLICE) == back.account.counts(
+            start, start + SLICE
+        )
     followed, read = live.evaluate(objective, END), back.evaluate(objective, END)
     assert isinstance(followed.budget, Budget)
     assert isinstance(read.budget, Budget)

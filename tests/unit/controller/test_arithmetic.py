@@ -7,13 +7,13 @@ import pytest
 import yaml
 
 from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.budget.account import Evaluation
 from sluice.budget.budget import Measured, Outlook, measure
 from sluice.budget.forecast import Forecast
 from sluice.budget.ledger import Counts
 from sluice.budget.windows import RECENT, CalendarWindow
 from sluice.controller.objective_status import status_of
 from sluice.indicators.declared import objective_of, window_of
-from sluice.indicators.meter import Evaluation
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "objectives"
 

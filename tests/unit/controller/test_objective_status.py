@@ -7,6 +7,7 @@ import pytest
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level, ServiceLevelObjective, ServiceLevelObjectiveStatus
 from sluice.budget import alerts
+from sluice.budget.account import Evaluation
 from sluice.budget.budget import Measured, Objective, UnknownBudget, UnknownReason, measure
 from sluice.budget.burnrate import BurnRate
 from sluice.budget.forecast import Forecast
@@ -14,7 +15,6 @@ from sluice.budget.ledger import Counts
 from sluice.budget.windows import DAY, Bounds, RollingWindow
 from sluice.controller.objective_status import Outcome, noticeable, status_of
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Evaluation
 
 NOW = datetime(2026, 8, 20, 10, 0, 0, tzinfo=UTC)
 SECONDS = NOW.timestamp()

@@ -114,7 +114,7 @@ async def test_late_samples_of_a_query_are_found_in_both_slices_before_the_new_o
     assert (await advanced(meter, NOON + 60)).closed == closed
     source.value = 0.0
     await advanced(meter, NOON + 60 + SLICE)
-    assert meter.counts(source.time - SLICE, source.time).total == 0
+    assert meter.account.counts(source.time - SLICE, source.time).total == 0
 
 
 async def test_without_late_samples_a_query_is_not_read_again() -> None:
