@@ -64,8 +64,8 @@ def test_a_freeze_is_held_and_then_opens_and_closes_again_with_sight(
     assert team.would_deploy().denied
     ready = team.condition("Ready", OBJECTIVE, SLO)
     assert ready["message"] == (
-        f"source 'default' ({source.url}) cannot be reached: no connection (Connect call failed "
-        f"('127.0.0.1', {source.url.rpartition(':')[2]})); check its URL, and that it runs"
+        f"source 'default' ({source.url}) cannot be reached: connection refused at "
+        f"{source.url.removeprefix('http://')}; check its URL, and that it runs"
     )
     team.until_stage("Healthy")
     assert team.status()["decision"]["reason"] == "BlindOpen"

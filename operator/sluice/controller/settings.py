@@ -3,6 +3,7 @@
 A field's description is the flag's help text: see `sluice.cli.run`.
 """
 
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,18 +13,23 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "SLUICE_"
 _URL = TypeAdapter(HttpUrl)
+_BEGINS = re.compile(r"https?:(?!//[^/\\])", re.IGNORECASE)
+"""Begins as browsers take it for a URL and nobody else does: `http:/host`, `http:///host`."""
+_SHAPE = "write it as http://prometheus.monitoring:9090"
 
 
 def base_url(text: str) -> str:
     """A source's URL, without a slash at its end.
 
     Raises:
-        ValueError: `text` is no HTTP URL.
+        ValueError: `text` is no HTTP URL; said without showing it, as it may hold a password.
     """
+    if _BEGINS.match(text):
+        raise ValueError(f"two slashes and a host must follow the scheme: {_SHAPE}")
     try:
         _URL.validate_python(text)
     except ValidationError as error:
-        raise ValueError("write it as http://prometheus.monitoring:9090") from error
+        raise ValueError(_SHAPE) from error
     return text.rstrip("/")
 
 

@@ -4,7 +4,10 @@ Queries are sent by POST, so that their length is no matter.
 """
 
 import asyncio
+import errno
+import os
 import re
+import ssl
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -172,19 +175,30 @@ class Prometheus:
             )
         match error:
             case aiohttp.ClientConnectorDNSError():
-                problem = f"its host name is not known ({error.os_error.strerror})"
+                problem = f"cannot resolve host {error.host!r} ({error.os_error.strerror})"
             case UnicodeError():
                 problem = f"its host name is not one of DNS ({error})"
             case aiohttp.ClientConnectorCertificateError():
                 problem = f"its certificate is not trusted ({error.certificate_error})"
             case aiohttp.ClientConnectorError():
-                problem = f"no connection ({error.os_error.strerror or error.os_error})"
+                problem = _unconnected(error)
             case _:
                 problem = f"the connection broke ({str(error) or type(error).__name__})"
         return Failure(
             Reason.SOURCE_UNREACHABLE,
             f"{self._where} cannot be reached: {problem}; check its URL, and that it runs",
         )
+
+
+def _unconnected(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection; asyncio's own words are those of a programmer."""
+    cause, where = error.os_error, f"{error.host}:{error.port}"
+    if isinstance(cause, ssl.SSLError):
+        return f"no TLS with {where} ({cause.reason or cause})"
+    if cause.errno == errno.ECONNREFUSED:
+        return f"connection refused at {where}"
+    # Without a number several addresses have failed, each in its own way.
+    return f"no connection to {where} ({os.strerror(cause.errno) if cause.errno else cause})"
 
 
 def _base(name: str, url: str) -> URL:

@@ -58,9 +58,17 @@ def failed(check: Check, url: str) -> tuple[str, list[str]]:
 
 
 def test_a_source_that_does_not_run_is_told_once(check: Check) -> None:
-    line, reasons = failed(check, f"http://127.0.0.1:{free_port()}")
+    port = free_port()
+    line, reasons = failed(check, f"http://127.0.0.1:{port}")
     assert reasons == ["SourceUnreachable"] * 2
-    assert line.endswith("check its URL, and that it runs")
+    refused = f"cannot be reached: connection refused at 127.0.0.1:{port}; "
+    assert line.endswith(refused + "check its URL, and that it runs")
+
+
+def test_a_host_that_does_not_exist_is_told_by_its_name(check: Check) -> None:
+    line, reasons = failed(check, "http://prometheus.invalid:9090")
+    assert reasons == ["SourceUnreachable"] * 2
+    assert "cannot be reached: cannot resolve host 'prometheus.invalid' (" in line
 
 
 def test_a_source_that_refuses_access_is_told_with_what_to_check(check: Check) -> None:

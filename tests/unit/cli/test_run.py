@@ -7,7 +7,14 @@ runner = CliRunner()
 
 
 @pytest.mark.parametrize("by_variable", [False, True])
-@pytest.mark.parametrize("url", ["http//user:s3cret@prom:9090", "https://user:s3cret@prom:9090x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http//user:s3cret@prom:9090",
+        "https://user:s3cret@prom:9090x",
+        "http:/user:s3cret@prom:9090",
+    ],
+)
 @pytest.mark.parametrize(
     ("arguments", "flag"),
     [(["run"], "--prometheus-url"), (["check", "-f", "objectives.yaml"], "--prometheus")],

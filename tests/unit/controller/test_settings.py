@@ -3,6 +3,8 @@ from pydantic import ValidationError
 
 from sluice.controller.settings import Settings
 
+TWO_SLASHES = "two slashes and a host must follow the scheme"
+
 
 def test_the_environment_sets_and_a_flag_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_INTERVAL", "15")
@@ -17,6 +19,11 @@ def test_the_environment_sets_and_a_flag_beats_it(monkeypatch: pytest.MonkeyPatc
     [
         ("prometheus_url", "prometheus:9090", "write it as http://prometheus.monitoring:9090"),
         ("prometheus_url", "file:///etc/passwd", "write it as http://prometheus.monitoring:9090"),
+        ("prometheus_url", "http:/prometheus:9090", TWO_SLASHES),
+        ("prometheus_url", "http:prometheus:9090", TWO_SLASHES),
+        ("prometheus_url", "https:///prometheus", TWO_SLASHES),
+        ("prometheus_url", "HTTP:\\\\prometheus", TWO_SLASHES),
+        ("prometheus_url", "http://", TWO_SLASHES),
         ("listen", "8080/tcp", "write it as ADDRESS:PORT"),
         ("interval", "0", "greater than or equal to 1"),
         ("concurrency", "many", "valid integer"),

@@ -191,7 +191,7 @@ async def test_a_source_that_answers_is_ready(
         (
             {"token": TOKEN},
             "http://127.0.0.1:1",
-            "SourceUnreachable: source 'mimir' (http://127.0.0.1:1) cannot be reached: no conn",
+            "SourceUnreachable: source 'mimir' (http://127.0.0.1:1) cannot be reached: connect",
         ),
         ({"token": TOKEN}, "http://prometheus:99999", "InvalidSpec: spec.prometheus.url: source"),
     ],

@@ -1,6 +1,7 @@
 """The client against servers that answer what a Prometheus never should."""
 
 import asyncio
+import errno
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -245,11 +246,15 @@ async def test_an_answer_of_more_than_8_mib_is_refused_and_may_be_asked_for_in_p
 async def test_a_refused_connection_is_named_and_credentials_are_not_shown(
     session: aiohttp.ClientSession,
 ) -> None:
-    url = f"http://admin:secret@127.0.0.1:{unused_port()}/?token=secret#secret"
+    port = unused_port()
+    url = f"http://admin:secret@127.0.0.1:{port}/?token=secret#secret"
     failure = await Prometheus("default", url, session).instant("x", 1)
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.SOURCE_UNREACHABLE
-    assert "no connection" in failure.message
+    assert failure.message == (
+        f"source 'default' (http://127.0.0.1:{port}/) cannot be reached: connection refused at "
+        f"127.0.0.1:{port}; check its URL, and that it runs"
+    )
     assert "secret" not in failure.message
     assert "admin" not in failure.message
 
@@ -258,7 +263,37 @@ async def test_an_unknown_host_is_named(session: aiohttp.ClientSession) -> None:
     failure = await Prometheus("default", "http://prometheus.invalid", session).instant("x", 1)
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.SOURCE_UNREACHABLE
-    assert "its host name is not known" in failure.message
+    assert "cannot be reached: cannot resolve host 'prometheus.invalid' (" in failure.message
+
+
+async def test_a_port_that_speaks_no_tls_is_named(
+    serve: Serve, session: aiohttp.ClientSession
+) -> None:
+    url = (await serve(answer(text=""))).replace("http:", "https:")
+    failure = await Prometheus("default", url, session).instant("x", 1)
+    assert isinstance(failure, Failure)
+    where = url.removeprefix("https://").rstrip("/")
+    assert f"cannot be reached: no TLS with {where} (" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (OSError(errno.EHOSTUNREACH, "Connect call failed ('10.0.0.1', 9090)"), "No route to host"),
+        (OSError("Multiple exceptions: [Errno 111] a, [Errno 101] b"), "Multiple exceptions: "),
+    ],
+)
+async def test_what_keeps_a_host_from_being_reached_is_said_in_the_words_of_the_system(
+    session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, cause: OSError, said: str
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise cause
+
+    monkeypatch.setattr("aiohappyeyeballs.start_connection", refuse)
+    failure = await Prometheus("default", "http://127.0.0.1:9090", session).instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert f"cannot be reached: no connection to 127.0.0.1:9090 ({said}" in failure.message
+    assert "Connect call" not in failure.message
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64])
