@@ -183,15 +183,20 @@ class Stack:
         self.services.remove(found)
         return found
 
-    def run(self, *flags: str, url: str = "") -> Controller:
-        """Start the controller, quick enough for a test; `url` in place of Prometheus'."""
+    def run(self, *flags: str, url: str | None = "") -> Controller:
+        """Start the controller, quick enough for a test.
+
+        Args:
+            flags: more of its options.
+            url: in place of Prometheus'; None for no source at all.
+        """
         number, port = next(self.numbers), free_port()
         quick = ["--interval=1", "--settle=1", "--log-format=console"]
+        source = [] if url is None else ["--prometheus-url", url or self.prometheus.url]
         daemon = self.processes.start(
             f"sluice-{number}",
             [
-                *(sys.executable, "-m", "sluice", "run", *quick),
-                *("--prometheus-url", url or self.prometheus.url),
+                *(sys.executable, "-m", "sluice", "run", *quick, *source),
                 *("--listen", f"127.0.0.1:{port}", "--identity", f"controller-{number}"),
                 *("--namespace", NAMESPACE, "--kubeconfig", str(self.kubeconfig), *flags),
             ],

@@ -46,7 +46,7 @@ def start(everything: Stack) -> Iterator[Start]:
     """Starts controllers that end with the test."""
     running: list[Controller] = []
 
-    def run(*flags: str, **where: str) -> Controller:
+    def run(*flags: str, **where: str | None) -> Controller:
         running.append(everything.run(*flags, **where))
         return running[-1]
 

@@ -20,12 +20,12 @@ from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
-from sluice.controller.sources import DEFAULT, MetricSources
+from sluice.controller.sources import MetricSources
 from sluice.controller.standings import Standings
 from sluice.indicators.credentials import Credentials
 from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
-from sluice.indicators.sources import Sources
+from sluice.indicators.sources import DEFAULT, Sources
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
 
     prometheus_url: str | None = Field(
         default=None,
-        description="URL of the source named `default`; without it nothing can be measured.",
+        description="URL of the source named `default`; without it there are only MetricSources.",
     )
     namespace: str = Field(
         default="sluice-system",

@@ -15,7 +15,7 @@ from sluice.controller.source_status import status_of
 from sluice.indicators.credentials import Credentials, Secrets, credentials
 from sluice.indicators.failure import Failure
 from sluice.indicators.guard import GuardedSource
-from sluice.indicators.sources import Sources
+from sluice.indicators.sources import DEFAULT, Sources
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.resources import SOURCES
@@ -26,9 +26,6 @@ _INTERVAL = 180.0
 _RETRY = 20.0
 """The same for one that does not."""
 _PROBE = "vector(1)"
-
-DEFAULT = "default"
-"""The name of the source that the command line defines."""
 
 Connect = Callable[[str, MetricSourceSpec, Credentials], GuardedSource]
 """Makes the client of a source from its name and what is declared. Raises `ValueError`."""

@@ -10,6 +10,9 @@ from sluice.indicators.source import Source
 
 _Found = TypeVar("_Found")
 
+DEFAULT = "default"
+"""The source of objectives that name none; the command line may define it."""
+
 
 class NamedSource:
     """A source as those know it who measure: it stays while what stands behind its name changes.
@@ -87,6 +90,11 @@ class Sources:
 
     def _not_found(self, name: str) -> Failure:
         known = ", ".join(sorted(self._known)) or "none"
-        return Failure(
-            Reason.SOURCE_NOT_FOUND, f"spec.source.name: no source {name!r}; there are: {known}"
-        )
+        message = f"spec.source.name: no source {name!r}; there are: {known}"
+        if name == DEFAULT:
+            message += "; name one of these, or let" if self._known else "; let"
+            message += (
+                f" the platform create a MetricSource called {DEFAULT!r} or start the controller "
+                "with --prometheus-url"
+            )
+        return Failure(Reason.SOURCE_NOT_FOUND, message)

@@ -18,7 +18,7 @@ from tests.unit.chart.conftest import Helm
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 CHART = ROOT / "deploy/helm/sluice"
-VALUE_SETS = ("default", "namespaced", "full")
+VALUE_SETS = ("default", "namespaced", "full", "sources")
 
 
 def render(helm: Helm, value_set: str, *arguments: str) -> list[dict[str, Any]]:
@@ -210,7 +210,6 @@ def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> Non
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("prometheusUrl=", "set prometheusUrl to the URL of your Prometheus"),
         ("prometheusUrl=prometheus:9090", "/prometheusUrl"),
         ("replica=2", "'replica' not allowed"),
         ("replicas=two", "/replicas"),

@@ -68,6 +68,22 @@ def test_an_unknown_name_fails_with_those_there_are(names: tuple[str, ...], list
     assert listed in failure.message
 
 
+def test_whose_objective_names_none_is_told_how_there_can_be_a_default() -> None:
+    sources = Sources()
+    sources.put("mimir", Constant(0))
+    failure = sources.get("default")
+    assert isinstance(failure, Failure)
+    assert failure.message == (
+        "spec.source.name: no source 'default'; there are: mimir; name one of these, or let the "
+        "platform create a MetricSource called 'default' or start the controller with "
+        "--prometheus-url"
+    )
+    sources.drop("mimir")
+    failure = sources.get("default")
+    assert isinstance(failure, Failure)
+    assert "there are: none; let the platform create a MetricSource called" in failure.message
+
+
 async def test_who_holds_a_source_sees_it_change_fail_vanish_and_come_back() -> None:
     sources = Sources()
     sources.put("a", Constant(1))
