@@ -6,9 +6,13 @@ configuration, so that they can't disagree.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import kopf
 from kubernetes.aio import client, config
+
+_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
+"""Fields of a kubeconfig's user. Source: client-go, `clientcmd/api/v1.AuthInfo`."""
 
 
 class NoClusterError(Exception):
@@ -21,27 +25,40 @@ async def configuration(
     """The client's configuration: `kubeconfig` if given, else the pod's, else KUBECONFIG's.
 
     Raises:
-        NoClusterError: none of them is usable.
+        NoClusterError: none of them is usable, or its user impersonates somebody: neither of the
+            clients can do that.
     """
+    where = kubeconfig or os.environ.get("KUBECONFIG", "~/.kube/config")
     found = client.Configuration()
     in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
     try:
         if kubeconfig is None and context is None and in_cluster:
             config.load_incluster_config(client_configuration=found)
         else:
-            await config.load_kube_config(
+            loader = await config.load_kube_config(
                 config_file=str(kubeconfig) if kubeconfig else None,
                 context=context,
                 client_configuration=found,
                 persist_config=False,
             )
+            _refuse_impersonation(loader, where)
     except (config.ConfigException, OSError, ValueError) as error:
-        where = kubeconfig or os.environ.get("KUBECONFIG", "~/.kube/config")
         raise NoClusterError(
             f"no Kubernetes cluster: not running in a pod, and {where} is not usable ({error}). "
             "Set --kubeconfig or KUBECONFIG."
         ) from error
     return found
+
+
+def _refuse_impersonation(loader: Any, where: object) -> None:
+    user = loader._user  # noqa: SLF001 - which user a merged kubeconfig chose is told nowhere else
+    named = [name for name in _IMPERSONATION if user is not None and user.safe_get(name)]
+    if named:
+        raise NoClusterError(
+            f"{where}: the user of context {loader.current_context['name']!r} impersonates "
+            f"somebody ({', '.join(named)}), which Sluice cannot: it would act as the user itself. "
+            "Use --context to name a context whose user does not."
+        )
 
 
 def kopf_connection(found: client.Configuration) -> kopf.ConnectionInfo:
