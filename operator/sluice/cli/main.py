@@ -1,26 +1,58 @@
-"""The `sluice` command, and `kubectl sluice`, which is the same one."""
+"""The `sluice` command, and `kubectl sluice`, which is the same one.
+
+A command's module is imported when that command is called: `--version` and `--help` wait for none.
+"""
+
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 import sluice
-from sluice.cli.check import check
-from sluice.cli.crds import crds
-from sluice.cli.override import override
-from sluice.cli.run import run
-from sluice.cli.thaw import thaw
+
+_SETTINGS: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+COMMANDS = {
+    "run": "Run the controller: measure budgets, decide, freeze and thaw.",
+    "check": (
+        "Evaluate SLOs and policies from files once, as the controller would; no cluster is needed."
+    ),
+    "crds": (
+        "Print the CustomResourceDefinitions, or write them and their reference into directories."
+    ),
+    "override": "Let deployments pass a freeze until a stated time (creates a GateOverride).",
+    "thaw": "Lift all freezes at once and keep them lifted; works with the controller down.",
+}
+"""The commands, each in the module of its name, and the first sentence of their help."""
+
+
+class _Commands(TyperGroup):
+    """Lists the commands without importing them, and imports the one that is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        listed = {name: TyperCommand(name, help=text) for name, text in COMMANDS.items()}
+        super().__init__(**{**settings, "commands": listed})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, with its name and its arguments."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed and _imported(str(name)), rest
+
+
+def _imported(name: str) -> Any:
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich", **_SETTINGS)
+    alone.command(name)(getattr(import_module(f"sluice.cli.{name}"), name))
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="sluice",
+    cls=_Commands,
     help="Error budgets that decide about deployments on Kubernetes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **_SETTINGS,
 )
-app.command()(run)
-app.command()(check)
-app.command()(crds)
-app.command()(override)
-app.command()(thaw)
 
 
 @app.callback(invoke_without_command=True)
