@@ -51,6 +51,14 @@ class Platform:
         )
         return condition(self.source(), "Ready")
 
+    def told(self) -> set[tuple[str, str]]:
+        """Type and reason of the Events that `kubectl describe` shows of the source."""
+        shown = self._stack.plane.kubectl("describe", "metricsource", NAME).stdout
+        lines = shown.partition("Events:")[2].splitlines()
+        return {
+            (line.split()[0], line.split()[1]) for line in lines[1:] if not set(line) <= {*" -"}
+        }
+
     def clean(self) -> None:
         self.withdraw()
         self._stack.plane.kubectl("-n", NAMESPACE, "delete", "secret", NAME, "--ignore-not-found")
@@ -90,6 +98,9 @@ def test_an_objective_waits_for_its_source_and_goes_on_when_it_moves(
     platform.until_ready("SourceUnreachable")
     team.until_condition("Ready", "SourceUnreachable", of=OBJECTIVE, name="availability")
     assert team.field(OBJECTIVE, "availability", spent).startswith("70.")
+
+    failed, answered = ("Warning", "SourceUnreachable"), ("Normal", "Reconciled")
+    team.until("Events", lambda: {failed, answered} <= platform.told())
 
     platform.declare(f"{url}/")
     platform.until_ready("Reconciled")

@@ -81,6 +81,7 @@ class Assembly:
             namespace=settings.namespace,
             clock=_utc_now,
             changed=self._source_changed,
+            identity=settings.identity,
         )
         self._objectives = Objectives(
             api=api,

@@ -6,8 +6,10 @@ from datetime import datetime
 from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.metadata import Condition
 from sluice.api.reasons import Reason
-from sluice.api.source import MetricSourceStatus
+from sluice.api.source import MetricSource, MetricSourceStatus
 from sluice.indicators.failure import Failure
+from sluice.kube.events import Event
+from sluice.kube.resources import SOURCES
 
 
 def status_of(
@@ -25,6 +27,31 @@ def status_of(
         before, _claims(problem), generation=generation, now=now.replace(microsecond=0)
     )
     return MetricSourceStatus(observed_generation=generation, conditions=conditions)
+
+
+def ready_changed(source: MetricSource, status: MetricSourceStatus) -> Event | None:
+    """The Event of a source that answers now, or gives nothing, or that for another reason.
+
+    Args:
+        source: with its status so far.
+        status: the one that follows.
+    """
+    before, after = _ready(source.status.conditions), _ready(status.conditions)
+    if after is None or (before is not None and before.reason == after.reason):
+        return None
+    return Event(
+        kind=SOURCES.kind,
+        metadata=source.metadata,
+        type="Normal" if after.status == "True" else "Warning",
+        reason=after.reason,
+        action="Probe",
+        note=after.message,
+        namespaced=False,
+    )
+
+
+def _ready(conditions: Iterable[Condition]) -> Condition | None:
+    return next((one for one in conditions if one.type == ConditionType.READY), None)
 
 
 def _claims(problem: Failure | None) -> list[Claim]:

@@ -11,11 +11,12 @@ from sluice.api.reasons import Reason
 from sluice.api.source import MetricSource, MetricSourceSpec
 from sluice.controller.complaint import Complaints
 from sluice.controller.source_secrets import read_secrets
-from sluice.controller.source_status import status_of
+from sluice.controller.source_status import ready_changed, status_of
 from sluice.indicators.credentials import Credentials, Secrets, credentials
 from sluice.indicators.failure import Failure
 from sluice.indicators.guard import GuardedSource
 from sluice.indicators.sources import DEFAULT, Sources
+from sluice.kube import events
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.resources import SOURCES
@@ -52,6 +53,7 @@ class MetricSources:
         namespace: the controller's own, in which the Secrets are.
         clock: the present time, with a zone.
         changed: is told the name of a source that appeared, vanished, failed or answers again.
+        identity: under which Events are posted.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class MetricSources:
         namespace: str,
         clock: Callable[[], datetime],
         changed: Callable[[str], None],
+        identity: str,
     ) -> None:
         self._api = api
         self._complaints = Complaints(api)
@@ -75,6 +78,7 @@ class MetricSources:
         self._namespace = namespace
         self._clock = clock
         self._changed = changed
+        self._identity = identity
         self._connections: dict[str, _Connection] = {}
         self._said: dict[str, Reason | None] = {}
         self._met: set[str] = set()
@@ -188,3 +192,6 @@ class MetricSources:
         if status != before:
             body = {"metadata": {"name": meta.name, "uid": meta.uid}, "status": status.to_json()}
             await self._api.apply(SOURCES, body, subresource="status")
+        event = ready_changed(source, status)
+        if event is not None:
+            await events.post(self._api, event, identity=self._identity, now=self._clock())

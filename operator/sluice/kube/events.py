@@ -17,11 +17,16 @@ from sluice.kube.resources import EVENTS
 
 _log = structlog.get_logger(__name__)
 _NOTE_LIMIT = 1024
+_CLUSTERS = "default"
+"""Where Events of objects without a namespace are. Source: Kubernetes, `ValidateEventCreate`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an object of ours, for people."""
+    """Something that happened to an object of ours, for people.
+
+    One about an object of the cluster is posted in the namespace `default`, as Kubernetes wants it.
+    """
 
     kind: str
     metadata: ObjectMeta
@@ -29,6 +34,7 @@ class Event:
     reason: str
     action: str
     note: str
+    namespaced: bool = True
 
 
 def manifest(event: Event, *, identity: str, now: datetime) -> dict[str, Any]:
@@ -36,16 +42,17 @@ def manifest(event: Event, *, identity: str, now: datetime) -> dict[str, Any]:
     regarding = {
         "apiVersion": API_VERSION,
         "kind": event.kind,
-        "namespace": event.metadata.namespace,
         "name": event.metadata.name,
         "uid": event.metadata.uid,
         "resourceVersion": event.metadata.resource_version,
     }
+    if event.namespaced:
+        regarding["namespace"] = event.metadata.namespace
     return {
         # The name must be unique, and sort with its object's other Events.
         "metadata": {
             "name": f"{event.metadata.name[:200]}.{uuid4().hex[:16]}",
-            "namespace": event.metadata.namespace,
+            "namespace": _home(event),
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": event.type,
@@ -62,6 +69,10 @@ async def post(api: ApiServer, event: Event, *, identity: str, now: datetime) ->
     """Post an Event. One that can't be posted is logged: no decision depends on it."""
     body = manifest(event, identity=identity, now=now)
     try:
-        await api.create(EVENTS, body, namespace=event.metadata.namespace)
+        await api.create(EVENTS, body, namespace=_home(event))
     except ApiError as error:
         _log.warning("event not posted", reason=event.reason, error=error.message)
+
+
+def _home(event: Event) -> str:
+    return event.metadata.namespace if event.namespaced else _CLUSTERS

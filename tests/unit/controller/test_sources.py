@@ -23,7 +23,7 @@ from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import NamedSource, Sources
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Cache, Key
-from sluice.kube.resources import SECRETS, SOURCES, Resource
+from sluice.kube.resources import EVENTS, SECRETS, SOURCES, Resource
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
 TOKEN = "t0ken-of-today"
@@ -38,6 +38,7 @@ class Api:
         self.refusal: ApiError | None = None
         self.asked: list[tuple[str | None, str]] = []
         self.written: list[dict[str, Any]] = []
+        self.events: list[tuple[str, str, str]] = []
 
     async def get(
         self, resource: Resource, name: str, *, namespace: str | None = None
@@ -57,6 +58,18 @@ class Api:
     async def apply(self, resource: Resource, body: dict[str, Any], *, subresource: str) -> None:
         assert (resource, subresource) == (SOURCES, "status")
         self.written.append(body)
+
+    async def create(
+        self, resource: Resource, body: dict[str, Any], *, namespace: str
+    ) -> dict[str, Any]:
+        assert (resource, namespace, body["metadata"]["namespace"]) == (
+            EVENTS,
+            "default",
+            "default",
+        )
+        assert "namespace" not in body["regarding"]
+        self.events.append((body["type"], body["reason"], body["note"]))
+        return body
 
     def ready(self) -> dict[str, Any]:
         conditions: list[dict[str, Any]] = self.written[-1]["status"]["conditions"]
@@ -130,6 +143,7 @@ class Platform:
             namespace="sluice-system",
             clock=lambda: NOW,
             changed=self.told.append,
+            identity="sluice-0",
         )
 
     def apply(self, body: dict[str, Any]) -> None:
@@ -289,6 +303,23 @@ async def test_a_status_that_says_the_same_is_not_written_again(
     platform.apply(manifest(backend.url) | {"status": api.written[0]["status"]})
     await platform.reconciler.reconcile(KEY)
     assert len(api.written) == 1
+
+
+async def test_people_hear_once_of_a_source_that_fails_or_answers_again(
+    api: Api, backend: Backend, platform: Platform
+) -> None:
+    status: dict[str, Any] = {}
+    for secrets in ({"mimir": {"token": TOKEN}}, {}, {}, {"mimir": {"token": TOKEN}}):
+        api.secrets = secrets
+        platform.apply(manifest(backend.url) | {"status": status})
+        await platform.reconciler.reconcile(KEY)
+        status = api.written[-1]["status"]
+    missing = "Secret sluice-system/mimir is not there: create it in the controller's namespace"
+    assert api.events == [
+        ("Normal", "Reconciled", "the source answers queries"),
+        ("Warning", "SecretNotFound", missing),
+        ("Normal", "Reconciled", "the source answers queries"),
+    ]
 
 
 async def test_an_object_that_cannot_be_read_is_stalled_and_used_by_nobody(
