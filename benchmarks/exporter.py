@@ -1,12 +1,12 @@
 """Many services behind one address, so that their number costs Prometheus one scrape."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
-_LOOPBACK = "127.0.0.1"
+from e2e.harness.serving import served
+
 _RATES = {"200": 10.0, "500": 0.0002}
 JOB = "fleet"
 INSTANCE = "fleet-0"
@@ -48,12 +48,5 @@ def exporter(services: int, started: float) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer((_LOOPBACK, 0), Page)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"{_LOOPBACK}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Page) as address:
+        yield address

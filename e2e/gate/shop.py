@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from e2e.harness import ControlPlane, wait_until
+from e2e.verdict import Verdict
 from sluice.api.metadata import LabelSelector
 from sluice.enforcement.freeze import Freeze, Workload
 from sluice.enforcement.native import Manifest, Rendered, render
@@ -66,26 +66,6 @@ def merged(left: Mapping[str, Any], right: Mapping[str, Any]) -> Object:
         else:
             result[key] = value
     return result
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the API server said of a change."""
-
-    result: subprocess.CompletedProcess[str]
-
-    @property
-    def passed(self) -> bool:
-        return self.result.returncode == 0
-
-    @property
-    def denied(self) -> bool:
-        """Denied by the gate, not for any other reason."""
-        return "forbidden: " in self.said and " denied request: FROZEN" in self.said
-
-    @property
-    def said(self) -> str:
-        return self.result.stderr
 
 
 @dataclass(frozen=True, slots=True)

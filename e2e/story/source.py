@@ -1,16 +1,15 @@
 """What stands before Prometheus and misbehaves, but only for queries of one service."""
 
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from e2e.harness.ports import LOOPBACK
+from e2e.harness.serving import served
 
 JSON = "application/json"
 
@@ -47,17 +46,9 @@ class Proxy:
 def proxy(upstream: str) -> Iterator[Proxy]:
     """A proxy for as long as the `with` block runs."""
     running = Proxy(upstream)
-    server = ThreadingHTTPServer((LOOPBACK, 0), _handler(running))
-    server.daemon_threads = True
-    running.url = f"http://{LOOPBACK}:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with served(_handler(running)) as address:
+        running.url = f"http://{address}"
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _handler(running: Proxy) -> type[BaseHTTPRequestHandler]:

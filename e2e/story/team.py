@@ -12,29 +12,9 @@ from typing import Any
 from e2e.harness import wait_until
 from e2e.stack import Service, Stack, condition
 from e2e.story.manifests import Object, deployment, objective, policy
+from e2e.verdict import Verdict
 
 OBJECTIVE, POLICY, OVERRIDE = "slo", "ebp", "gateoverride"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What kubectl said of a change."""
-
-    result: subprocess.CompletedProcess[str]
-
-    @property
-    def passed(self) -> bool:
-        return self.result.returncode == 0
-
-    @property
-    def denied(self) -> bool:
-        """Denied by a freeze, not for any other reason."""
-        forbidden = "forbidden: ValidatingAdmissionPolicy" in self.said
-        return not self.passed and forbidden and "denied request: FROZEN by" in self.said
-
-    @property
-    def said(self) -> str:
-        return self.result.stderr
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """Serve a simulated service: its metrics, and requests that steer it."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
 
-from e2e.harness.ports import LOOPBACK
+from e2e.harness.serving import served
 from e2e.harness.shop.service import Load, Shop
 from e2e.harness.traffic import NOTHING, Counts
 
@@ -32,17 +31,9 @@ def shop(
         started: its process' start time; default: now.
     """
     running = Shop(Load(rate, error_ratio, slow_ratio), initial=initial, started=started)
-    server = ThreadingHTTPServer((LOOPBACK, port), _handler(running))
-    server.daemon_threads = True
-    running.address = f"{LOOPBACK}:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with served(_handler(running), port) as address:
+        running.address = address
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _handler(running: Shop) -> type[BaseHTTPRequestHandler]:

@@ -1,10 +1,9 @@
 """`sluice check` as it is run, where it gets no numbers: wrong files, and sources that fail."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 
 from e2e.harness.ports import free_port
+from e2e.harness.serving import served
 from tests.integration.cli.conftest import Check, policy, slo
 
 
@@ -33,14 +33,8 @@ def answering(status: int, content_type: str, body: str) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Handler) as address:
+        yield f"http://{address}"
 
 
 def failed(check: Check, url: str) -> tuple[str, list[str]]:

@@ -1,0 +1,27 @@
+"""What comes of a change that is tried with kubectl."""
+
+import subprocess
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What kubectl said of a change."""
+
+    result: subprocess.CompletedProcess[str]
+
+    @property
+    def passed(self) -> bool:
+        """The change was taken."""
+        return self.result.returncode == 0
+
+    @property
+    def denied(self) -> bool:
+        """Denied by a freeze, not for any other reason."""
+        forbidden = "forbidden: ValidatingAdmissionPolicy" in self.said
+        return not self.passed and forbidden and "denied request: FROZEN" in self.said
+
+    @property
+    def said(self) -> str:
+        """What it printed as errors and warnings."""
+        return self.result.stderr
