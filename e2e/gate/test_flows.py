@@ -181,22 +181,26 @@ def test_an_override_of_all_workloads_passes_all(shop: Shop) -> None:
 
 def test_an_override_that_has_ended_passes_nothing(shop: Shop) -> None:
     shop.deploy(deployment("web"))
-    end = later(seconds=4)
-    with shop.frozen(changed(shop.freeze(), overrides=(Override(end, ("web",)),))):
+    with shop.frozen(changed(shop.freeze(), overrides=(Override(later(hours=1), ("web",)),))):
         assert shop.set_image("web", "web:7", "--dry-run=server").passed
+        # Not before: until a freeze is in force, more time may pass than the override has.
+        end = later(seconds=2)
+        ending = changed(shop.freeze(), overrides=(Override(end, ("web",)),))
+        apply_gate(shop.plane, render(ending).manifests)
         wait_until(lambda: later() > end, timeout=10, what="end of the override")
         wait_until(
             lambda: shop.set_image("web", "web:8", "--dry-run=server").denied,
-            timeout=3,
+            timeout=10,
             what="denial after the override",
         )
 
 
 def test_a_freeze_that_nobody_renews_ends_by_itself(shop: Shop) -> None:
     shop.deploy(deployment("web"))
-    end = later(seconds=5)
-    with shop.frozen(changed(shop.freeze(), expires=end)):
+    with shop.frozen():
         assert shop.set_image("web", "web:9").denied
+        end = later(seconds=2)
+        apply_gate(shop.plane, render(changed(shop.freeze(), expires=end)).manifests)
         wait_until(lambda: later() > end, timeout=10, what="expiry")
         shop.await_verdict(denied=False)
         assert shop.set_image("web", "web:9").passed
@@ -207,9 +211,11 @@ def test_after_the_expiry_a_change_that_only_removes_needs_any_other_write_first
     shop: Shop,
 ) -> None:
     shop.deploy(deployment("web"))
+    # Its controller writes for as long as it rolls out, and any write after the expiry will do.
+    shop("rollout", "status", "deployment/web")
     removal = ("set", "env", "deployment/web", "MODE-", "--dry-run=server")
     with shop.frozen():
-        past = changed(shop.freeze(), expires=later())
+        past = changed(shop.freeze(), expires=later(seconds=1))
         wait_until(lambda: later() > past.expires, timeout=5, what="expiry")
         apply_gate(shop.plane, render(past).manifests)
         shop.await_verdict(denied=False)
