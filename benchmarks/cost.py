@@ -2,28 +2,30 @@
 
 Samples that Prometheus reads for one objective in an hour of steady state, by its own statistics
 of each query (`stats=all`): for Sluice, a meter that follows an hour of back-filled
-history at a simulated clock, a tick a minute; for Sloth and Pyrra, one evaluation of each of their
-rules times the evaluations of an hour; and the floor, every new sample once. Exits with 1 where
-Sluice reads more than five times the floor, or more than a thousandth of what either peer reads.
+history at a simulated clock, a tick a minute; for Sloth and Pyrra, one evaluation of each of the
+rules that they generate, times the evaluations of an hour; and the floor, every new sample once.
+Exits with 1 where Sluice reads more than five times the floor, or more than a thousandth of what
+either peer reads.
 
 The peers read 30 days of raw samples, in proportion to the number of series. They are measured with
 10 series, and with 100 where scraping is slowest, to show the proportion; the rest is computed.
 """
 
 import asyncio
+import functools
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-from benchmarks import rules
+from benchmarks.peers import Question, Rule, pyrra, sloth, versions
+from benchmarks.recordings import recorded
 from benchmarks.report import environment, keep, show
-from benchmarks.rules import DAY, Recorded, Rule
-from benchmarks.services import END, HOUR
+from benchmarks.services import DAY, END, HOUR
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.api.slo import ServiceLevelObjectiveSpec
@@ -42,6 +44,12 @@ _TICK = 60
 _MEASURED = {(10, 15), (10, 30), (10, 60), (100, 60)}
 """Of which numbers of series and scrape intervals the peers find 30 days of samples."""
 _METRIC = "http_requests_total"
+_PEERS: dict[str, Callable[[Question], list[Rule]]] = {
+    "Sloth": sloth,
+    "Pyrra": pyrra,
+    "Pyrra, fast": functools.partial(pyrra, fast=True),
+}
+"""The last one is Pyrra with `performanceOverAccuracy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,11 @@ class Service:
         return self.series * HOUR // self.scrape
 
     @property
+    def question(self) -> Question:
+        """Its objective, as the peers are told it."""
+        return Question(self.job, self.total, self.bad)
+
+    @property
     def measured(self) -> bool:
         """Whether there is history enough for the peers."""
         return (self.series, self.scrape) in _MEASURED
@@ -96,13 +109,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Samples read in an hour; `queries` of Sluice; `computed` if the peers' are."""
+    """Samples read in an hour, by Sluice in so many queries, and by peer."""
 
     service: Service
     sluice: int
     queries: int
-    sloth: float
-    pyrra: float
+    peers: dict[str, float]
 
     @property
     def floors(self) -> float:
@@ -112,7 +124,7 @@ class Cost:
     @property
     def saved(self) -> float:
         """How many times more the cheaper peer reads."""
-        return min(self.sloth, self.pyrra) / self.sluice
+        return min(self.peers.values()) / self.sluice
 
     @property
     def kept(self) -> bool:
@@ -143,22 +155,19 @@ def main() -> int:
         version = server.api("status/buildinfo")["version"]
         costs = asyncio.run(_measure_all(server, services))
     _show(costs)
-    keep("cost", {"environment": environment(prometheus=version), **_content(costs)})
+    used = environment(prometheus=version, **versions())
+    keep("cost", {"environment": used, **_content(costs)})
     return 0 if all(cost.kept for cost in costs) else 1
 
 
 def _history(services: list[Service]) -> Iterator[str]:
     for service in services:
         yield from service.lines()
-    for recorded in (*rules.sloth_recorded(), *rules.pyrra_recorded()):
-        yield from _recorded_lines(recorded)
+        if service.measured:
+            codes = {"code": [str(code) for code in _CODES]}
+            rules = [rule for generate in _PEERS.values() for rule in generate(service.question)]
+            yield from recorded(rules, END, codes)
     yield "# EOF"
-
-
-def _recorded_lines(recorded: Recorded) -> Iterator[str]:
-    start = int(END - recorded.seconds)
-    for time in range(start, int(END) + 1, recorded.interval):
-        yield f"{recorded.series} 0.0005 {time}"
 
 
 async def _measure_all(server: Server, services: list[Service]) -> list[Cost]:
@@ -168,7 +177,7 @@ async def _measure_all(server: Server, services: list[Service]) -> list[Cost]:
             source = Counting("default", server.url, session)
             await _follow(service, source)
             peers = _peers(service, server)
-            costs.append(Cost(service, source.samples_read, source.queries, *peers))
+            costs.append(Cost(service, source.samples_read, source.queries, peers))
     return costs
 
 
@@ -198,20 +207,22 @@ async def _advance(meter: Meter, begin: float, seconds: int) -> None:
             raise TypeError(reading.message)
 
 
-def _peers(service: Service, server: Server) -> tuple[float, float]:
-    """Samples that the rules of Sloth and of Pyrra read in an hour."""
+def _peers(service: Service, server: Server) -> dict[str, float]:
+    """Samples that the rules of each peer read in an hour."""
     shown = service if service.measured else Service(10, service.scrape)
     more = service.series / shown.series
-    sloth = _hour(list(rules.sloth(shown.total, shown.bad)), server, more)
-    return sloth, _hour(list(rules.pyrra(shown.total, shown.bad)), server, more)
+    return {
+        name: _hour(generate(shown.question), server, more) for name, generate in _PEERS.items()
+    }
 
 
-def _hour(some: list[Rule], server: Server, more: float) -> float:
+def _hour(rules: list[Rule], server: Server, more: float) -> float:
     """Samples read in an hour by the rules, with `more` times the series."""
     samples = 0.0
-    for rule in some:
+    for rule in rules:
         once = _samples(server.api("query", query=rule.expression, time=END, stats="all"))
-        samples += once * (more if rule.raw else 1) * HOUR / rule.interval
+        scaled = more if f"{_METRIC}{{" in rule.expression else 1
+        samples += once * scaled * HOUR / rule.interval
     return samples
 
 
@@ -228,20 +239,20 @@ def _show(costs: list[Cost]) -> None:
             f"{cost.sluice:,}",
             f"{cost.floors:.2f}",
             f"{cost.queries}",
-            *(_peer(cost, samples) for samples in (cost.sloth, cost.pyrra)),
+            *(_peer(cost, samples) for samples in cost.peers.values()),
             f"{cost.saved:,.0f} x",
         ]
         for cost in costs
     ]
     show(
         "Samples read by Prometheus for one objective in an hour (* computed from 10 series)",
-        ("series, scrape", "floor", "Sluice", "x floor", "queries", "Sloth", "Pyrra", "peer is"),
+        ("series, scrape", "floor", "Sluice", "x floor", "queries", *_PEERS, "cheapest is"),
         rows,
     )
 
 
 def _peer(cost: Cost, samples: float) -> str:
-    return f"{samples:,.0f}" + (" " if cost.service.measured else " *")
+    return f"{samples / 1e6:,.1f} M" + (" " if cost.service.measured else " *")
 
 
 def _content(costs: list[Cost]) -> dict[str, object]:
@@ -256,8 +267,7 @@ def _content(costs: list[Cost]) -> dict[str, object]:
                 "Sluice": cost.sluice,
                 "timesTheFloor": round(cost.floors, 2),
                 "queries": cost.queries,
-                "Sloth": cost.sloth,
-                "Pyrra": cost.pyrra,
+                **cost.peers,
                 "peersComputed": not cost.service.measured,
                 "peerOverSluice": round(cost.saved),
             }

@@ -1,49 +1,146 @@
-"""What Sloth and Pyrra compute for the same objective, by their published formulas.
+"""Sloth and Pyrra themselves: the rules that they generate for an objective.
 
-Sources: the rules in the examples of slok/sloth (`examples/_gen`, the optimized 30-day rule and the
-one of `--disable-optimized-rules`) and of pyrra-dev/pyrra (`slo/rules.go`, `slo/promql.go`).
-Recording rules are emulated: what Sloth's 30-day rule reads from the recorded 5-minute ratio is the
-subquery of that ratio at the evaluation interval of a rule group, which by default is a minute.
+Both are built from their Go modules at pinned versions (`benchmarks/tools`), once, into the cache
+of the tests' tools. Sloth is its own program. Pyrra's embeds its web pages, which are not in its
+module, so `benchmarks/tools/pyrra` calls the functions that `pyrra generate` does.
 """
 
+import json
+import re
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-_EVALUATED_EVERY = "1m"
+import yaml
+
+from e2e.harness.gotools import GoTool, built
+from sluice.api.durations import parse_duration
+
+WINDOW = "30d"
+_TOOLS = Path(__file__).parent / "tools"
+SLOTH = GoTool(
+    name="sloth",
+    module=str(_TOOLS / "sloth"),
+    package="github.com/slok/sloth/cmd/sloth",
+    usual="2-5 minutes the first time",
+)
+PYRRA = GoTool(
+    name="pyrra", module=str(_TOOLS / "pyrra"), package=".", usual="2-3 minutes the first time"
+)
+_EVALUATED_EVERY = 60
+"""Prometheus' own evaluation interval, for groups that state none."""
+_UNOPTIMIZED = {"id": "sloth.dev/core/sli_rules/v1", "config": {"disableOptimized": True}}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An objective, as the formulas need it.
+    """An objective of 30 days, as the peers are told it.
 
     Attributes:
+        name: lower-case letters, digits and dashes.
         total: a selector of the counter of all events.
         bad: a selector of the counter of the bad ones.
-        seconds: length of the window.
+        objective: percent.
     """
 
+    name: str
     total: str
     bad: str
-    seconds: int
+    objective: str = "99.9"
 
 
-def sloth(question: Question) -> str:
-    """The share of bad events by Sloth's default: an average of five-minute ratios."""
-    ratios = f"({_ratio(question, 300)})[{question.seconds}s:{_EVALUATED_EVERY}]"
-    return f"sum_over_time({ratios}) / count_over_time({ratios})"
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule as it was generated.
+
+    Attributes:
+        name: of the series that it records, or of the alert.
+        expression: what is evaluated.
+        labels: which it adds.
+        interval: seconds between two evaluations.
+        records: it is no alert.
+    """
+
+    name: str
+    expression: str
+    labels: Mapping[str, str]
+    interval: int
+    records: bool
 
 
-def sloth_unoptimized(question: Question) -> str:
-    """The share of bad events by Sloth with `--disable-optimized-rules`."""
-    return _ratio(question, question.seconds)
+def sloth(question: Question, *, optimized: bool = True) -> list[Rule]:
+    """Sloth's rules: those of its default, or without its optimization of the long window."""
+    declared = {
+        "version": "prometheus/v1",
+        "service": question.name,
+        "slos": [
+            {
+                "name": "availability",
+                "objective": float(question.objective),
+                "sli": {
+                    "events": {
+                        "error_query": f"sum(rate({question.bad}[{{{{.window}}}}]))",
+                        "total_query": f"sum(rate({question.total}[{{{{.window}}}}]))",
+                    }
+                },
+                "alerting": {"name": "Errors"},
+            }
+        ],
+    }
+    plugins = [] if optimized else ["--slo-plugins", json.dumps(_UNOPTIMIZED)]
+    return _rules(SLOTH, declared, "generate", "--no-log", "--input=/dev/stdin", *plugins)
 
 
-def pyrra(question: Question) -> str:
-    """The share of bad events by Pyrra."""
-    window = f"[{question.seconds}s]"
-    bad, total = f"sum(increase({question.bad}{window}))", f"increase({question.total}{window})"
-    return f"({bad} or vector(0)) / sum({total})"
+def pyrra(question: Question, *, fast: bool = False, generic: bool = False) -> list[Rule]:
+    """Pyrra's rules; `fast` with its `performanceOverAccuracy`, `generic` with its generic ones."""
+    declared = {
+        "apiVersion": "pyrra.dev/v1alpha1",
+        "kind": "ServiceLevelObjective",
+        "metadata": {"name": question.name, "namespace": "benchmark"},
+        "spec": {
+            "target": question.objective,
+            "window": WINDOW,
+            "performanceOverAccuracy": fast,
+            "indicator": {
+                "ratio": {"errors": {"metric": question.bad}, "total": {"metric": question.total}}
+            },
+        },
+    }
+    return _rules(PYRRA, declared, *(["-generic-rules"] if generic else []))
 
 
-def _ratio(question: Question, seconds: int) -> str:
-    bad, total = (f"sum(rate({one}[{seconds}s]))" for one in (question.bad, question.total))
-    return f"({bad}) / ({total})"
+def versions() -> dict[str, str]:
+    """The versions that are pinned, by tool."""
+    found = {}
+    for tool, module in ((SLOTH, "github.com/slok/sloth"), (PYRRA, "github.com/pyrra-dev/pyrra")):
+        text = (tool.directory / "go.mod").read_text()
+        match = re.search(rf"{re.escape(module)} (v\S+)", text)
+        if match is None:
+            raise ValueError(f"{tool.directory / 'go.mod'} does not require {module}")
+        found[tool.name] = match[1]
+    return found
+
+
+def _rules(tool: GoTool, declared: Mapping[str, Any], *arguments: str) -> list[Rule]:
+    command = [str(built(tool)), *arguments]
+    text = yaml.safe_dump(declared)
+    ran = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        raise RuntimeError(f"{tool.name}: {ran.stderr.strip()}\n{text}")
+    return [
+        Rule(
+            name=rule.get("record") or rule["alert"],
+            expression=str(rule["expr"]).strip(),
+            labels=rule.get("labels") or {},
+            interval=_seconds(group.get("interval")),
+            records="record" in rule,
+        )
+        for group in yaml.safe_load(ran.stdout)["groups"]
+        for rule in group["rules"]
+    ]
+
+
+def _seconds(interval: str | None) -> int:
+    return round(parse_duration(interval).total_seconds()) if interval else _EVALUATED_EVERY
