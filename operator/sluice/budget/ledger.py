@@ -63,6 +63,20 @@ class Slices:
         return self.first + len(self.total)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Hours:
+    """Consecutive hours after `start` (Unix seconds), where one of the ledger's begins.
+
+    The arrays have one entry for each; `covered` tells whether there were data all the time, or not
+    at all.
+    """
+
+    start: int
+    total: Floats
+    bad: Floats
+    covered: Flags
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """The slices that are not closed: counts after the last closed one, up to `until`."""
@@ -153,6 +167,31 @@ class Ledger:
         self._put_fine(slices)
         self._put_hours(slices)
         return self
+
+    @property
+    def fine_from(self) -> int | None:
+        """Unix seconds, from which on counts are put as slices; before it they may be put as hours.
+
+        None if all must be put as slices: as long as there are none, and where these are judged.
+        """
+        if self._slicing is not None or self._end is None:
+            return None
+        return self._oldest_fine * SLICE + self.anchor
+
+    def put_hours(self, hours: Hours) -> None:
+        """Write hours, over what was there before. One without numbers of events is a gap.
+
+        Raises:
+            ValueError: they are not before `fine_from`.
+        """
+        first, count = (hours.start - self.anchor) // HOUR, len(hours.total)
+        if self.fine_from is None or hours.start + count * HOUR > self.fine_from:
+            raise ValueError("hours of the last three days are put as slices")
+        sound = hours.covered & (np.abs(hours.total) <= _MOST) & (np.abs(hours.bad) <= _MOST)
+        skip = max(0, self._oldest_hour - first)
+        total, bad = (np.where(sound, row, 0.0)[skip:] for row in (hours.total, hours.bad))
+        covered = np.where(sound, SLICES_PER_HOUR, 0)[skip:].astype(np.uint8)
+        self._hours.write(first + skip, total, bad, covered)
 
     def tick(self, live: Live) -> None:
         """Replace the counts after the last closed slice; a gap where `put` would see one."""

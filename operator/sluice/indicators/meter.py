@@ -11,11 +11,12 @@ from sluice.budget.account import Account, Evaluation, Origin
 from sluice.budget.budget import (
     Objective,
 )
-from sluice.budget.ledger import SLICE, Floats, Live, Slices
+from sluice.budget.ledger import SLICE, Floats, Live
 from sluice.budget.windows import DAY, HOUR
 from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
+from sluice.indicators.history import read_back, slices_of
 from sluice.indicators.origin import find_origin
 from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
@@ -75,6 +76,22 @@ class Meter:
         self._reader: SliceReader | None = None
         self._present = 0.0
         self._boundaries: dict[int, _Values] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether the newest day of the window was read."""
+        return self.account.oldest is not None
+
+    def complete(self, now: float) -> bool:
+        """Whether the whole window was read, so that `advance` needs to read only what is new."""
+        oldest = self.account.oldest
+        return oldest is not None and oldest <= self.account.window.needs(now)
+
+    async def begin(self, now: float) -> Failure | None:
+        """Find out what is to be read, and read the newest day of it."""
+        self._source.renew()
+        reader = await self._prepared(now)
+        return reader if isinstance(reader, Failure) else await self._close(reader, now)
 
     async def advance(self, now: float) -> Reading | Failure:
         """Read what has happened up to `now`.
@@ -146,21 +163,13 @@ class Meter:
         return None
 
     async def _backfill(self, reader: SliceReader, now: float) -> Failure | None:
-        """Read the history before what was read, newest first, a day at a time."""
+        """Read the history before what was read, newest first."""
         start = self.account.window.needs(now)
         while self.account.oldest is not None and self.account.oldest > start:
             self._progress((now - self.account.oldest) / (now - start))
-            first = max(start, self.account.oldest - DAY)
-            grid = Grid(first, SLICE, (self.account.oldest - first) // SLICE)
-            counts = await reader.read(grid)
-            if isinstance(counts, Failure):
-                return counts
-            self.account.ledger.put(_slices(grid, counts))
-            # A day without data may be the first of many: a new service, or a short retention. If
-            # the source finds the question too much there is something, and it is read on.
-            if first > start and not counts.covered.any():
-                first = start if await reader.exists(start, first) is False else first
-            self.account.oldest = first
+            problem = await read_back(reader, self.account, start)
+            if problem:
+                return problem
         return None
 
     async def _look_up_origin(self, reader: SliceReader, now: float) -> Failure | None:
@@ -235,7 +244,7 @@ class Meter:
         return self._boundaries.get(time) not in {None, values}
 
     def _write(self, grid: Grid, counts: GridCounts) -> None:
-        self.account.ledger.put(_slices(grid, counts))
+        self.account.ledger.put(slices_of(grid, counts))
         self._boundaries.update(_boundaries(grid, counts.values))
         for time in sorted(self._boundaries)[: -_REREAD - 1]:
             del self._boundaries[time]
@@ -243,10 +252,6 @@ class Meter:
 
 def _reader(source: Source, found: Counted | Queried | Limited) -> SliceReader:
     return Reader(source, found) if isinstance(found, Counted) else QueryReader(source, found)
-
-
-def _slices(grid: Grid, counts: GridCounts) -> Slices:
-    return Slices(grid.start // SLICE, counts.total, counts.bad, counts.covered)
 
 
 def _boundaries(grid: Grid, values: Mapping[Side, Floats]) -> list[tuple[int, _Values]]:

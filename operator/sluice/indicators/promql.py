@@ -55,6 +55,7 @@ class Part(StrEnum):
     START_PRESENT = "start-present"  # how many have a value at its start
     START_VALUE = "start-value"  # the sum of these values
     START_OLDEST = "start-oldest"  # the time of the oldest of them
+    STEADY = "steady"  # at how many steps inside any has a value
 
 
 class Fact(StrEnum):
@@ -226,6 +227,25 @@ def _movement(selector: Selector, width: int, lookback: int) -> dict[Part, str]:
         return parts | {Part.START_PRESENT: f"count({before}<Inf)"}
     plain = _plain(selector, width)
     return parts | {Part.MOVED: f"sum({plain})", Part.MATCHED: f"count({plain})"}
+
+
+def hours_query(selectors: dict[Side, Selector], width: int, step: int) -> str:
+    """What `movement_query` asks for; and for each side `STEADY`, at every `step` seconds.
+
+    The last step is at the end of the `width` seconds, of which `step` is a part.
+    """
+    # Prometheus 2 takes in what is exactly at a range's start, Prometheus 3 does not.
+    seconds = width - step + 1
+    return union(
+        movement_query(selectors, width),
+        *(
+            labelled(
+                f"count_over_time(count({_values(selector)}<Inf)[{seconds}s:{step}s])",
+                **{SIDE: side, PART: Part.STEADY},
+            )
+            for side, selector in selectors.items()
+        ),
+    )
 
 
 def oldest_query(selectors: dict[Side, Selector], width: int) -> str:

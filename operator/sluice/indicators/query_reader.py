@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sluice.api.reasons import Reason
-from sluice.budget.ledger import SLICE, Flags, Floats
+from sluice.budget.ledger import SLICE, Flags, Floats, Hours
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
@@ -18,7 +18,7 @@ from sluice.indicators.expressions import Answered, Expression, sides_query
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import GridCounts, InParts
+from sluice.indicators.reader import GridCounts, InParts, Whole, joined
 from sluice.indicators.source import Source
 
 Members = Mapping[tuple[Side, Answered], Floats]
@@ -83,7 +83,7 @@ class QueryReader:
     def __init__(self, source: Source, queried: Queried | Limited) -> None:
         self._source = source
         self._queried = queried
-        self._parts = InParts(self._read)
+        self._parts = InParts(self._read, joined)
 
     @property
     def names(self) -> str:
@@ -97,6 +97,12 @@ class QueryReader:
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
         return await self._parts(grid)
+
+    async def hours(self, grid: Grid) -> Whole:
+        """None is sure: what a query gives for an hour may be another thing than what slices do."""
+        nothing = np.zeros(grid.count)
+        none = np.zeros(grid.count, bool)
+        return Whole(Hours(grid.start, nothing, nothing, none), none)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice; of a short one at the rate of five minutes.

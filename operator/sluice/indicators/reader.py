@@ -8,12 +8,12 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from sluice.api.reasons import Reason
-from sluice.budget.ledger import Flags, Floats
+from sluice.budget.ledger import SLICE, Flags, Floats, Hours
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Answer, Series
@@ -90,6 +90,14 @@ class GridCounts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """Counts of whole hours; of those that are not `sure` slices may tell something else."""
+
+    hours: Hours
+    sure: Flags
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Moved:
     """The movement of one side; `known` tells where there were series at all."""
 
@@ -113,6 +121,9 @@ class SliceReader(Protocol):
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`."""
 
+    async def hours(self, grid: Grid) -> Whole | Failure:
+        """The counts of the hours that are the slices of `grid`, if they can be had as such."""
+
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice, which has not ended yet."""
 
@@ -123,20 +134,29 @@ class SliceReader(Protocol):
         """Whether there may be anything to read after `start` up to `end`."""
 
 
-class InParts:
+_Read = TypeVar("_Read")
+
+
+class InParts(Generic[_Read]):
     """Reads in halves what the source finds too much at once.
 
     As that may have cost a timeout, it is remembered: also if the call fails because of it.
 
     Args:
         read: reads the counts of all slices of a grid at once.
+        joined: the counts of two grids, of which one follows the other, as those of one.
     """
 
-    def __init__(self, read: Callable[[Grid], Awaitable[GridCounts | Failure]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[Grid], Awaitable[_Read | Failure]],
+        joined: Callable[[_Read, _Read], _Read],
+    ) -> None:
         self._read = read
+        self._joined = joined
         self._most = math.inf
 
-    async def __call__(self, grid: Grid) -> GridCounts | Failure:
+    async def __call__(self, grid: Grid) -> _Read | Failure:
         """The counts of all slices of `grid`."""
         most = self._most
         counts = await self._in_parts(grid)
@@ -145,7 +165,7 @@ class InParts:
             self._most *= 1.125
         return counts
 
-    async def _in_parts(self, grid: Grid) -> GridCounts | Failure:
+    async def _in_parts(self, grid: Grid) -> _Read | Failure:
         if grid.count <= self._most:
             counts = await self._read(grid)
             if not isinstance(counts, Failure) or grid.count < _SMALLEST:
@@ -159,7 +179,7 @@ class InParts:
         if isinstance(first, Failure):
             return first
         second = await self._in_parts(grid.part(middle, grid.count))
-        return second if isinstance(second, Failure) else _joined(first, second)
+        return second if isinstance(second, Failure) else self._joined(first, second)
 
 
 class Reader:
@@ -168,7 +188,8 @@ class Reader:
     def __init__(self, source: Source, counted: Counted) -> None:
         self._source = source
         self._counted = counted
-        self._parts = InParts(self._read)
+        self._parts = InParts(self._read, joined)
+        self._hours = InParts(self._read_hours, _both)
         self._ages: deque[int] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -183,6 +204,10 @@ class Reader:
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
         return await self._parts(grid)
+
+    async def hours(self, grid: Grid) -> Whole | Failure:
+        """The counts of hours, sure where all series are plain and always had values."""
+        return await self._hours(grid)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice, at a fifth of the price or less.
@@ -225,6 +250,23 @@ class Reader:
                 if problem:
                     return problem
         return self._counts(sides, parts)
+
+    async def _read_hours(self, grid: Grid) -> Whole | Failure:
+        selectors, other = self._counted.selectors, self._counted.side
+        parts = await self._members(promql.hours_query(selectors, grid.width, SLICE), grid)
+        if isinstance(parts, Failure):
+            return parts
+        exceptional = {side: self._exceptional(parts, side) for side in selectors}
+        sides = {side: self._plain(parts, side, exceptional[side]) for side in selectors}
+        steady = {side: parts[side, Part.STEADY] == grid.width // SLICE for side in selectors}
+        even = steady[Side.TOTAL]
+        if self._counted.always:
+            even = even & (steady[other] | (sides[Side.TOTAL].moved == 0))
+        nothing = np.isnan(parts[Side.TOTAL, Part.SEEN])
+        sure: Flags = nothing | (even & ~exceptional[Side.TOTAL] & ~exceptional[other])
+        counts = self._counts(sides, parts)
+        covered = counts.covered & sure & ~nothing
+        return Whole(Hours(grid.start, counts.total, counts.bad, covered), sure)
 
     async def _ends(self, grid: Grid) -> _Parts | Failure:
         """Values at the ends of slices, and whether all series are plain.
@@ -361,7 +403,17 @@ def _runs(flags: Flags) -> Iterator[tuple[int, int]]:
         yield start, last + 1
 
 
-def _joined(first: GridCounts, second: GridCounts) -> GridCounts:
+def _both(first: Whole, second: Whole) -> Whole:
+    rows = (
+        np.concatenate([getattr(first.hours, row), getattr(second.hours, row)])
+        for row in ("total", "bad", "covered")
+    )
+    hours = Hours(first.hours.start, *rows)
+    return Whole(hours, np.concatenate([first.sure, second.sure]))
+
+
+def joined(first: GridCounts, second: GridCounts) -> GridCounts:
+    """The counts of two grids, of which one follows the other."""
     return GridCounts(
         total=np.concatenate([first.total, second.total]),
         bad=np.concatenate([first.bad, second.bad]),

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.budget.ledger import SLICE, Counts, Ledger, Live, Slices
+from sluice.budget.ledger import SLICE, Counts, Hours, Ledger, Live, Slices
+from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, HOUR
 
 MONTH = 30 * DAY
@@ -221,3 +222,51 @@ def test_sums_are_those_of_a_plain_list_whatever_the_order_of_writing(
     assert found.total == pytest.approx(sum(expected), rel=1e-6)
     assert found.bad == pytest.approx(sum(expected) / 2, rel=1e-6)
     assert found.covered == len(expected) * SLICE
+
+
+def hours(start: int, totals: list[float], bads: list[float], covered: list[bool]) -> Hours:
+    return Hours(start, np.array(totals, float), np.array(bads, float), np.array(covered))
+
+
+COUNT = st.integers(0, 10**6).map(float)
+
+
+@given(st.lists(st.tuples(COUNT, COUNT, st.booleans()), min_size=1, max_size=60))
+def test_hours_that_are_put_are_what_their_slices_would_have_been(
+    rows: list[tuple[float, float, bool]],
+) -> None:
+    end = NOON - 4 * DAY
+    start = end - len(rows) * HOUR
+    whole, sliced = (Ledger(MONTH).put(slices(FIRST, [1])) for _ in range(2))
+    whole.put_hours(hours(start, *map(list, zip(*rows, strict=True))))  # type: ignore[arg-type]
+    for number, (total, bad, covered) in enumerate(rows):
+        each = slices((start + number * HOUR) // SLICE, [total] + [0.0] * 11, [bad] + [0.0] * 11)
+        none = slices((start + number * HOUR) // SLICE, [0.0] * 12, covered=False)
+        sliced.put(each if covered else none)
+    for at in range(start, end, HOUR):
+        assert whole.between(at, at + HOUR) == sliced.between(at, at + HOUR)
+
+
+def test_hours_of_the_last_three_days_are_refused() -> None:
+    ledger = Ledger(MONTH).put(slices(FIRST, [1]))
+    fine = ledger.fine_from
+    assert fine is not None
+    assert fine <= NOON - 3 * DAY
+    with pytest.raises(ValueError, match="put as slices"):
+        ledger.put_hours(hours(fine, [1], [0], [True]))
+    with pytest.raises(ValueError, match="put as slices"):
+        Ledger(MONTH).put_hours(hours(0, [1], [0], [True]))
+
+
+def test_hours_before_the_window_are_dropped_and_those_without_numbers_are_gaps() -> None:
+    ledger = Ledger(5 * DAY).put(slices(FIRST, [1]))
+    start = NOON - 6 * DAY
+    totals = [7.0] * 24 + [np.inf, np.nan, 2.0**54, 5.0]
+    ledger.put_hours(hours(start, totals, [0.0] * 28, [True] * 28))
+    found = ledger.between(start, start + 28 * HOUR)
+    assert found == Counts(5 + 7, 0, 2 * HOUR)
+
+
+def test_time_slices_are_never_put_as_hours() -> None:
+    ledger = Ledger(MONTH, slicing=Slicing(parts=1, allowance=0.05, empty=Empty.SKIP))
+    assert ledger.put(slices(FIRST, [1])).fine_from is None

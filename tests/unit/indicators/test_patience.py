@@ -112,7 +112,7 @@ async def test_a_source_that_has_recovered_is_asked_for_more_again(
     assert isinstance(await meter.advance(NOW), Reading)
     counts = [count for path, count in slow.asked if path == "query_range"]
     assert max(counts[:4]) < 100
-    assert max(counts[-4:]) > 100
+    assert max(counts[-4:]) > max(counts[:4])
 
 
 async def test_metadata_that_are_never_answered_do_not_keep_from_measuring(
