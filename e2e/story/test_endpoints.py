@@ -36,7 +36,7 @@ def test_metrics_show_budgets_policies_and_the_controller_itself(
     assert controller.metric("sluice_kill_switch") == 0
     lag = controller.metric("sluice_schedule_lag_seconds")
     assert lag is not None
-    assert lag < 2
+    assert lag < 10
     assert (controller.metric('sluice_writes_total{outcome="ok",target="gate"}') or 0) >= 1
     evaluated = 'sluice_evaluations_total{kind="errorbudgetpolicies",outcome="ok"}'
     assert (controller.metric(evaluated) or 0) >= 1

@@ -15,7 +15,7 @@ from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import AlertState, ServiceLevelObjective
 from sluice.api.source import MetricSourceSpec
 from sluice.controller.dispatcher import Dispatcher, Lane
-from sluice.controller.objectives import Objectives
+from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import PolicyWriter
@@ -120,7 +120,11 @@ class Assembly:
             {
                 SOURCES.plural: Lane(self._sources.reconcile, 1, queue=lambda key: key.name),
                 OBJECTIVES.plural: Lane(
-                    self._objectives.reconcile, _AT_A_SOURCE, queue=self._source_of
+                    self._objectives.reconcile,
+                    _AT_A_SOURCE,
+                    queue=self._source_of,
+                    behind=self._objectives.behind,
+                    behind_at_once=HISTORIES,
                 ),
                 POLICIES.plural: Lane(
                     self._policies.reconcile, settings.concurrency, one_a_namespace=True

@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import random
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from sluice.controller.schedule import Schedule
+from sluice.controller.waiting import Place, Waiting
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Key
 from sluice.telemetry.metrics import Metrics
+from sluice.telemetry.worst import Worst
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
 """Brings one object up to date; seconds until it is due again, None if it is gone."""
@@ -21,10 +22,15 @@ _log = structlog.get_logger(__name__)
 _FIRST_RETRY = 1.0
 _LAST_RETRY = 120.0
 _IDLE = 5.0
+_BEHIND = "behind"
 
 
 def _one_queue(_: Key) -> str:
     return ""
+
+
+def _on_time(_: Key) -> int | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,25 @@ class Lane:
         one_a_namespace: objects of a namespace wait for each other, outside of the slots.
         queue: whose slots an object waits for, asked when it is due: those who wait for one source
             keep nobody waiting who is measured in another. Default: one queue for all.
+        behind: the rank of an object that waits behind all others, in slots of its own, the lowest
+            first; asked when it is due. None for those that must be on time. Default: all must.
+        behind_at_once: how many of a queue's objects that wait behind may be under way.
     """
 
     reconcile: Reconcile
     at_once: int
     one_a_namespace: bool = False
     queue: Callable[[Key], str] = _one_queue
+    behind: Callable[[Key], int | None] = _on_time
+    behind_at_once: int = 1
+
+    def place(self, key: Key) -> Place:
+        """Where `key` waits for a slot."""
+        queue, rank = (key.plural, self.queue(key)), self.behind(key)
+        if rank is not None:
+            return Place((*queue, _BEHIND), self.behind_at_once, rank)
+        turn = (key.plural, key.namespace) if self.one_a_namespace else ()
+        return Place(queue, self.at_once, turn=turn)
 
 
 class Dispatcher:
@@ -53,37 +72,56 @@ class Dispatcher:
         self, lanes: Mapping[str, Lane], *, metrics: Metrics, monotonic: Callable[[], float]
     ) -> None:
         self._lanes = lanes
-        self._slots: dict[tuple[str, str], asyncio.Semaphore] = {}
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: Waiting[Key] = Waiting()
         self._metrics = metrics
         self._monotonic = monotonic
         self._schedule: Schedule[Key] = Schedule()
         self._failures: dict[Key, int] = {}
         self._wake = asyncio.Event()
-        self.lag = 0.0
-        """Seconds between the time at which the latest evaluation was due and its beginning."""
+        self._lag = Worst(monotonic)
         self.alive_at = monotonic()
         """When the loop last turned, monotonic seconds."""
 
+    @property
+    def lag(self) -> float:
+        """Seconds between the due time of an evaluation and its beginning.
+
+        At the worst of the last minute or two, and of those that have not begun yet; not of those
+        that wait behind.
+        """
+        first, now = self._waiting.first_due(), self._monotonic()
+        return max(self._lag.value, 0.0 if first is None else now - first)
+
     def now(self, key: Key, *, after: float = 0.0) -> None:
         """Make `key` due in `after` seconds, at the latest."""
+        place = self._waiting.place(key)
+        if place is not None and after <= 0:
+            if place.rank is None:
+                return
+            # What waits behind may have become urgent: it is placed anew.
+            self._waiting.withdraw(key)
+            self._schedule.done(key)
         self._schedule.put(key, self._monotonic() + after)
         self._wake.set()
 
     async def run(self) -> None:
         """Work the schedule off, for ever; cancelled, it cancels what is under way.
 
-        Whatever waits, for a turn or for a slot, waits in a task of its own: the loop turns on.
+        Whatever waits, waits outside of this loop: it turns on.
         """
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self.alive_at = self._monotonic()
-                due = self._schedule.pop(self._monotonic())
-                if due is None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    self.alive_at = self._monotonic()
+                    while due := self._schedule.pop(self._monotonic()):
+                        key, since = due
+                        self._waiting.join(key, self._lanes[key.plural].place(key), since)
+                    while taken := self._waiting.take():
+                        tasks.create_task(self._work(*taken), name=str(taken[0]))
                     await self._sleep()
-                    continue
-                key, since = due
-                tasks.create_task(self._work(key, since), name=str(key))
+        finally:
+            for key in self._waiting.clear():
+                self._schedule.done(key)
 
     async def _sleep(self) -> None:
         due = self._schedule.next_due()
@@ -94,27 +132,18 @@ class Dispatcher:
             async with asyncio.timeout(max(0.0, delay)):
                 await self._wake.wait()
 
-    async def _work(self, key: Key, since: float) -> None:
-        lane = self._lanes[key.plural]
+    async def _work(self, key: Key, place: Place, since: float) -> None:
         again = None
         try:
-            async with self._turn(lane, key), self._slot(lane, key):
-                self.lag = max(0.0, self._monotonic() - since)
-                again = await self._reconcile(lane, key)
+            if place.rank is None:
+                self._lag.take(self._monotonic() - since)
+            again = await self._reconcile(self._lanes[key.plural], key)
         finally:
+            self._waiting.leave(place)
             self._schedule.done(key)
             self._wake.set()
         if again is not None:
             self.now(key, after=again)
-
-    def _turn(self, lane: Lane, key: Key) -> contextlib.AbstractAsyncContextManager[None]:
-        return self._turns[key.namespace] if lane.one_a_namespace else contextlib.nullcontext()
-
-    def _slot(self, lane: Lane, key: Key) -> asyncio.Semaphore:
-        queue = key.plural, lane.queue(key)
-        if queue not in self._slots:
-            self._slots[queue] = asyncio.Semaphore(lane.at_once)
-        return self._slots[queue]
 
     async def _reconcile(self, lane: Lane, key: Key) -> float | None:
         started = self._monotonic()

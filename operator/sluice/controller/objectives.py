@@ -22,7 +22,8 @@ from sluice.controller.objective_status import Outcome, noticeable, status_of
 from sluice.controller.standings import Standings
 from sluice.indicators.declared import indicator_key, objective_of, window_name
 from sluice.indicators.failure import Failure
-from sluice.indicators.meter import Meter
+from sluice.indicators.meter import Meter, Reading
+from sluice.indicators.slots import patiently
 from sluice.indicators.sources import Sources
 from sluice.kube import events
 from sluice.kube.api_server import ApiServer
@@ -33,6 +34,12 @@ from sluice.telemetry.metrics import Metrics
 
 _PROGRESS = 5.0
 """Seconds between two status writes while history is being read."""
+
+HISTORIES = 4
+"""Objectives of one source whose history is being read at once."""
+
+_TO_BEGIN, _TO_COMPLETE = 0, 1
+"""Ranks: the newest day of all objectives is read before more than that of any."""
 
 
 @dataclass(slots=True)
@@ -75,7 +82,21 @@ class Objectives:
         self._settle = settle
         self._identity = identity
         self._meters: dict[Key, _Measuring] = {}
+        self._unread: set[Key] = set()
         self._closing: dict[Key, ServiceLevelObjective] = {}
+
+    def behind(self, key: Key) -> int | None:
+        """The rank of an objective whose history is to be read, and may wait; None of others.
+
+        Objectives that are known keep their interval while the history of others is read.
+        """
+        slo = self._cache.get(key)
+        if not isinstance(slo, ServiceLevelObjective) or slo.metadata.deletion_timestamp:
+            return None
+        meter = self._meter(key, slo)
+        if isinstance(meter, Failure) or meter.complete(self._clock().timestamp()):
+            return None
+        return _TO_COMPLETE if meter.begun else _TO_BEGIN
 
     async def reconcile(self, key: Key) -> float | None:
         """Measure and write what came of it; seconds until the objective is due again."""
@@ -84,7 +105,10 @@ class Objectives:
             self._forget(key)
             await self._complaints.tell(OBJECTIVES, slo, now=self._clock())
         elif isinstance(slo, ServiceLevelObjective) and not slo.metadata.deletion_timestamp:
-            await self._publish(slo, await self._measure(key, slo))
+            outcome = await self._measure(key, slo)
+            if outcome is None:
+                return 0.0
+            await self._publish(slo, outcome)
         else:
             self._forget(key)
             return None
@@ -92,31 +116,59 @@ class Objectives:
 
     def _forget(self, key: Key) -> None:
         self._meters.pop(key, None)
+        self._unread.discard(key)
         self._closing.pop(key, None)
         self._standings.drop(key.namespace, key.name)
 
-    async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome:
+    async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome | None:
+        """What came of measuring; None if only the newest day was read so far."""
         meter = self._meter(key, slo)
         if isinstance(meter, Failure):
             return meter
-        reading = asyncio.create_task(meter.advance(self._clock().timestamp()))
+        if meter.complete(self._clock().timestamp()):
+            return self._outcome(slo, meter, await meter.advance(self._clock().timestamp()))
+        with patiently():
+            return await self._read_history(slo, meter)
+
+    async def _read_history(self, slo: ServiceLevelObjective, meter: Meter) -> Outcome | None:
+        """Read the newest day, or if that was read, the rest of the window."""
+        now, begins = self._clock().timestamp(), not meter.begun
+        reading: asyncio.Task[Reading | Failure | None] = asyncio.create_task(
+            meter.begin(now) if begins else meter.advance(now)
+        )
         try:
             # What was known before a restart stays in status while history is read again.
             while slo.status.error_budget is None and not reading.done():
                 await asyncio.wait([reading], timeout=_PROGRESS)
                 if not reading.done():
-                    now = self._clock()
-                    progress = _evaluated(meter, slo, now.timestamp())
-                    slo = await self._write(slo, status_of(slo, progress, now))
-            advanced = await reading
+                    slo = await self._tell_progress(slo, meter)
+            read = await reading
         finally:
             reading.cancel()
-        if isinstance(advanced, Failure):
-            self._metrics.source_failures.labels(slo.spec.source.name, advanced.reason).inc()
-            if advanced.reason is Reason.SOURCE_UNAUTHORIZED:
-                self._refused(slo.spec.source.name)
-            return advanced
-        return _evaluated(meter, slo, advanced.at)
+        if read is None:
+            if slo.status.error_budget is None and len(self._unread) > HISTORIES:
+                await self._tell_progress(slo, meter)  # it will wait for others
+            return None
+        if not isinstance(read, Failure):
+            self._unread.discard(_key(slo))
+        return self._outcome(slo, meter, read)
+
+    async def _tell_progress(
+        self, slo: ServiceLevelObjective, meter: Meter
+    ) -> ServiceLevelObjective:
+        now = self._clock()
+        progress = _evaluated(meter, slo, now.timestamp())
+        return await self._write(slo, status_of(slo, progress, now))
+
+    def _outcome(
+        self, slo: ServiceLevelObjective, meter: Meter, read: Reading | Failure
+    ) -> Outcome:
+        if not isinstance(read, Failure):
+            return _evaluated(meter, slo, read.at)
+        self._metrics.source_failures.labels(slo.spec.source.name, read.reason).inc()
+        if read.reason is Reason.SOURCE_UNAUTHORIZED:
+            self._refused(slo.spec.source.name)
+        return read
 
     def _meter(self, key: Key, slo: ServiceLevelObjective) -> Meter | Failure:
         """The objective's meter; a new one if what is measured has changed."""
@@ -129,6 +181,7 @@ class Objectives:
             return known.meter
         meter = Meter(slo.spec, source, settle=self._settle)
         self._meters[key] = _Measuring(slo.metadata.uid, made_for, meter)
+        self._unread.add(key)
         return meter
 
     async def _publish(self, slo: ServiceLevelObjective, outcome: Outcome) -> None:

@@ -1,12 +1,12 @@
 """A source that is not asked too much at once, and hardly at all while it fails."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sluice.indicators.answers import Answer
 from sluice.indicators.breaker import Breaker
 from sluice.indicators.failure import Failure
+from sluice.indicators.slots import Slots
 from sluice.indicators.source import Source
 
 MOST_CONCURRENT = 4
@@ -21,7 +21,8 @@ class GuardedSource:
     Args:
         source: who answers.
         monotonic: the present time in seconds, for the breaker.
-        most: queries under way at once; the others wait in order.
+        most: queries under way at once; the others wait, those of history behind all others: see
+            `sluice.indicators.slots`.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class GuardedSource:
     ) -> None:
         self._source = source
         self._breaker = Breaker(monotonic)
-        self._slots = asyncio.Semaphore(most)
+        self._slots = Slots(most)
 
     @property
     def dedup_label(self) -> str:
@@ -57,7 +58,7 @@ class GuardedSource:
         return self._recorded(await self._source.instant(query, at))
 
     async def _ask(self, question: Callable[[Source], Awaitable[_Found]]) -> _Found | Failure:
-        async with self._slots:
+        async with self._slots.taken():
             # Asked only here: while this query waited the source may have failed others.
             refusal = self._breaker.refusal()
             if refusal is not None:

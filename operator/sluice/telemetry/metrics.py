@@ -116,7 +116,11 @@ class _Readings(Collector):
                 "1 while the kill switch lifts all enforcement.",
                 process.killed,
             ),
-            ("sluice_schedule_lag_seconds", "How late the latest evaluation began.", process.lag),
+            (
+                "sluice_schedule_lag_seconds",
+                "How late evaluations began, at the worst of the last minute or two.",
+                process.lag,
+            ),
         ):
             family = GaugeMetricFamily(name, help_text)
             family.add_metric([], float(value))

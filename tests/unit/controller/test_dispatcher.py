@@ -1,5 +1,7 @@
 import asyncio
 import time
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -186,3 +188,103 @@ async def test_not_even_a_panic_of_one_object_ends_the_others() -> None:
     made.now(B)
     await run_until(made, done)
     assert metrics.evaluations.labels("things", "error")._value.get() == 1
+
+
+def behind_all_but(*on_time: Key) -> Lane:
+    """A lane of which only some objects must be on time; what waits behind takes 50 ms."""
+
+    async def reconcile(key: Key) -> float | None:
+        if key not in on_time:
+            await asyncio.sleep(0.05)
+        return 0.02
+
+    return Lane(reconcile, 4, behind=lambda key: None if key in on_time else 0, behind_at_once=2)
+
+
+async def test_what_waits_behind_does_not_delay_what_must_be_on_time() -> None:
+    seen: list[float] = []
+    lane = behind_all_but(A)
+
+    async def reconcile(key: Key) -> float | None:
+        if key == A:
+            seen.append(time.monotonic())
+        return await lane.reconcile(key)
+
+    made = Dispatcher(
+        {"things": replace(lane, reconcile=reconcile)},
+        metrics=Metrics(),
+        monotonic=time.monotonic,
+    )
+    for number in range(500):
+        made.now(Key("things", "shop", str(number)))
+    made.now(A)
+    task = asyncio.create_task(made.run())
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(seen) > 10
+    assert max(after - before for before, after in pairwise(seen)) < 0.5
+    assert made.lag < 0.5
+
+
+async def test_what_waits_behind_is_placed_anew_when_it_is_to_be_evaluated_now() -> None:
+    urgent: set[Key] = set()
+    done = asyncio.Event()
+
+    async def reconcile(key: Key) -> float | None:
+        if key in urgent:
+            done.set()
+            return None
+        await asyncio.sleep(60)
+        return None
+
+    lane = Lane(reconcile, 1, behind=lambda key: None if key in urgent else 0)
+    made = Dispatcher({"things": lane}, metrics=Metrics(), monotonic=time.monotonic)
+    for key in (A, B):
+        made.now(key)
+    task = asyncio.create_task(made.run())
+    await asyncio.sleep(0.05)
+    urgent.add(B)
+    made.now(B)
+    await asyncio.wait_for(done.wait(), 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_cannot_begin_is_late_as_long_as_it_waits() -> None:
+    async def reconcile(_: Key) -> float | None:
+        await asyncio.sleep(60)
+        return None
+
+    made, _ = dispatcher(reconcile, concurrency=1)
+    made.now(A)
+    made.now(B)
+    task = asyncio.create_task(made.run())
+    await asyncio.sleep(0.3)
+    assert 0.2 < made.lag < 5
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_schedule_that_was_given_up_is_worked_off_when_it_is_taken_up_again() -> None:
+    seen: list[Key] = []
+
+    async def reconcile(key: Key) -> float | None:
+        seen.append(key)
+        await asyncio.sleep(0.05)
+        return None
+
+    made, _ = dispatcher(reconcile, concurrency=1)
+    for _ in range(2):
+        for key in (A, B):
+            made.now(key)
+        task = asyncio.create_task(made.run())
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    made.now(B)
+    task = asyncio.create_task(made.run())
+    await asyncio.sleep(0.3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert seen.count(B) == 1

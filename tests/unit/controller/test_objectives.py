@@ -8,13 +8,16 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective
-from sluice.controller.objectives import Objectives
+from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.standings import Standings
+from sluice.indicators.answers import Answer, Series
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.promql import PART, SIDE, Part, Side
 from sluice.indicators.sources import Sources
 from sluice.kube.cache import Cache, Key
+from sluice.kube.resources import OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
 
 KEY = Key("servicelevelobjectives", "shop", "checkout")
@@ -106,3 +109,104 @@ async def test_measuring_starts_over_when_replicas_are_counted_in_another_way(
         second = objectives._meter(KEY, objective())
         assert isinstance(second, Meter)
         assert second is not first
+
+
+class Counters:
+    """A source of two counters that move evenly and have for a day; tells how it was asked."""
+
+    dedup_label = ""
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+
+    async def instant(self, query: str, at: float) -> Answer:
+        return await self.range(query, at, at, 0) if "sluice_side" in query else []
+
+    async def samples(self, selector: str, seconds: int, at: float) -> Answer:
+        raise AssertionError((selector, seconds, at))
+
+    async def range(self, query: str, start: float, end: float, step: float) -> Answer:
+        del query
+        self.steps.append(step)
+        times = [start + n * step for n in range(int((end - start) / (step or 1)) + 1)]
+        parts = {
+            Part.SEEN: 1.0,
+            Part.PRESENT: 1.0,
+            Part.START_PRESENT: 1.0,
+            Part.STEADY: 12.0,
+            Part.MOVED: 60.0,
+        }
+        return [
+            *(
+                Series({SIDE: side, PART: part}, times, [value] * len(times))
+                for side in (Side.TOTAL, Side.BAD)
+                for part, value in parts.items()
+            ),
+            *(
+                Series({SIDE: side, PART: part}, times, [pace * (at - back) for at in times])
+                for side, pace in ((Side.TOTAL, 1.0), (Side.BAD, 0.0))
+                for part, back in ((Part.VALUE, 0), (Part.START_VALUE, step))
+            ),
+        ]
+
+    async def metric_type(self, metric: str) -> str | Failure | None:
+        del metric
+        return "counter"
+
+
+class Written:
+    """An API server that takes what is applied."""
+
+    def __init__(self) -> None:
+        self.levels: list[str | None] = []
+
+    async def apply(self, resource: Resource, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        del resource
+        self.levels.append(body["status"].get("level"))
+        return {**objective().model_dump(mode="json", by_alias=True), **body}
+
+    async def create(self, *_: Any, **__: Any) -> None:
+        """Events are not kept."""
+
+
+async def test_the_newest_day_is_read_first_then_the_rest_and_then_only_what_is_new(
+    objectives: Objectives, sources: Sources
+) -> None:
+    api, counters = Written(), Counters()
+    objectives._api = api  # type: ignore[assignment]
+    sources.put("default", counters)
+    body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
+    objectives._cache.put(OBJECTIVES, body)
+    assert objectives.behind(KEY) == 0
+    assert await objectives.reconcile(KEY) == 0.0
+    assert (counters.steps, api.levels) == ([300], [])
+    assert objectives.behind(KEY) == 1
+    assert await objectives.reconcile(KEY) > 0  # type: ignore[operator]
+    assert counters.steps.count(3600) == 3
+    assert api.levels == ["Ok"]
+    assert objectives.behind(KEY) is None
+
+
+async def test_an_objective_that_cannot_be_measured_must_not_wait_behind(
+    objectives: Objectives,
+) -> None:
+    body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
+    objectives._cache.put(OBJECTIVES, body)
+    assert objectives.behind(KEY) is None
+    assert objectives.behind(Key(KEY.plural, "shop", "gone")) is None
+
+
+async def test_objectives_that_wait_for_others_say_how_far_they_are(
+    objectives: Objectives, sources: Sources
+) -> None:
+    api = Written()
+    objectives._api = api  # type: ignore[assignment]
+    sources.put("default", Counters())
+    body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
+    for number in range(HISTORIES):
+        other = {**body, "metadata": {**body["metadata"], "name": f"other-{number}"}}
+        objectives._cache.put(OBJECTIVES, other)
+        objectives.behind(Key(KEY.plural, "shop", f"other-{number}"))
+    objectives._cache.put(OBJECTIVES, body)
+    await objectives.reconcile(KEY)
+    assert api.levels == ["Unknown"]
