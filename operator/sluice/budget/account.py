@@ -1,6 +1,8 @@
 """All that is known of one objective's window: the counts, how far back they go, and since when."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from sluice.budget.alerts import Alert, alerts
 from sluice.budget.budget import (
@@ -81,12 +83,15 @@ class Account:
         measured = self._measured(self.window.bounds(now))
         budget = self._backfilling(now) or measure(objective, measured)
         until = self.ledger.known_until(now)
+        # Burn rates, alerts and the forecast look back on the same times.
+        between = cache(self.ledger.between)
+        known = isinstance(budget, Budget)
         return Evaluation(
             measured=measured,
             budget=budget,
-            burn_rates=burn_rates(objective, self.ledger.between, until),
-            alerts=alerts(objective, self.ledger.between, until),
-            forecast=self._forecast(objective, measured) if isinstance(budget, Budget) else None,
+            burn_rates=burn_rates(objective, between, until),
+            alerts=alerts(objective, between, until),
+            forecast=self._forecast(objective, measured, between) if known else None,
         )
 
     def closing(self, objective: Objective, now: float) -> Budget | None:
@@ -123,10 +128,12 @@ class Account:
             outlook=outlook,
         )
 
-    def _forecast(self, objective: Objective, measured: Measured) -> Forecast:
+    def _forecast(
+        self, objective: Objective, measured: Measured, between: Callable[[float, float], Counts]
+    ) -> Forecast:
         bounds = measured.bounds
         until = self.ledger.known_until(bounds.end)
-        last_hour = self.ledger.between(until - HOUR, until)
+        last_hour = between(until - HOUR, until)
         if measured.outlook is not None:
             return period_forecast(objective, measured, last_hour)
         return forecast(

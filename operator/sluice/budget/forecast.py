@@ -111,7 +111,7 @@ def _runs_out(left: float, last_hour: Counts, now: float, end: float) -> float |
 
 def _exhausted_at(history: History) -> float | None:
     last = history.last_hour
-    if last.bad <= 0 or last.covered <= 0:
+    if last.bad <= 0 or last.covered <= 0 or _consumed_now(history) >= 1:
         return None
     curve = _curve(history, last)
     at = curve.first(curve.consumed_at_start >= 1, curve.consumed_at_end >= 1, 1.0)
@@ -120,11 +120,18 @@ def _exhausted_at(history: History) -> float | None:
 
 def _recovered_at(history: History, limit: float) -> float | None:
     seen = history.measured.seen
-    if seen.covered <= 0:
+    if seen.covered <= 0 or _consumed_now(history) <= limit:
         return None
     curve = _curve(history, Counts(seen.total, 0.0, seen.covered))
     at = curve.first(curve.consumed_at_start <= limit, curve.consumed_at_end <= limit, limit)
     return at if at is not None and at > history.measured.bounds.end else None
+
+
+def _consumed_now(history: History) -> float:
+    """The share of the budget that is consumed: what every curve begins with, at little cost."""
+    nothing = np.zeros(1)
+    now = np.full(1, history.measured.bounds.end)
+    return float(_consumed(history, Counts(), (nothing, nothing), now)[0])
 
 
 def _curve(history: History, recent: Counts) -> _Curve:

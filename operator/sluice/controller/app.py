@@ -57,7 +57,7 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = await endpoints.serve(
         address=settings.listen_address,
-        registry=parts.metrics.registry,
+        page=parts.metrics.page,
         unhealthy=lambda: _unhealthy(parts),
         unready=lambda: None if parts.synced else "the first full list is not there yet",
     )

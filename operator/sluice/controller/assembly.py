@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -30,8 +31,10 @@ from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
+from sluice.policy.objective import ObjectiveState
 from sluice.policy.selection import Labelled, select_objectives
-from sluice.telemetry.metrics import Metrics, ObjectiveReading, PolicyReading, ProcessReading
+from sluice.telemetry.metrics import Metrics, PolicyReading, ProcessReading
+from sluice.telemetry.objective_samples import ObjectiveReading, Shown
 
 _log = structlog.get_logger(__name__)
 _FRESH = 300.0
@@ -134,7 +137,7 @@ class Assembly:
             metrics=self.metrics,
             monotonic=time.monotonic,
         )
-        self.metrics.watch(self._objective_readings, self._policy_readings, self._process)
+        self.metrics.watch(self._objectives_shown, self._policy_readings, self._process)
 
     async def close(self) -> None:
         """Give connections back."""
@@ -253,35 +256,11 @@ class Assembly:
             key = Key(POLICIES.plural, namespace, policy.metadata.name)
             self.dispatcher.now(key, after=after)
 
-    def _objective_readings(self) -> Iterator[ObjectiveReading]:
+    def _objectives_shown(self) -> Iterator[tuple[Key, Shown]]:
         for key in self.cache.keys(OBJECTIVES):
-            state = self._standings.get(key.namespace, key.name)
-            if state is None:
-                continue
-            remaining = None if state.remaining is None else float(state.remaining) / 100
-            yield ObjectiveReading(
-                namespace=key.namespace,
-                name=key.name,
-                known=state.known,
-                remaining=remaining,
-                sli=self._sli(key),
-                burn_rates={window: float(rate) for window, rate in state.burn_rates.items()},
-                alerts=self._alerts(key),
-            )
-
-    def _alerts(self, key: Key) -> dict[tuple[str, str], bool]:
-        found = self.cache.get(key)
-        told = found.status.alerts if isinstance(found, ServiceLevelObjective) else []
-        return {
-            (alert.severity.value, alert.long): alert.state is AlertState.FIRING
-            for alert in told
-            if alert.state in {AlertState.FIRING, AlertState.INACTIVE}
-        }
-
-    def _sli(self, key: Key) -> float | None:
-        found = self.cache.get(key)
-        sli = getattr(getattr(found, "status", None), "sli", None)
-        return None if sli is None else float(Decimal(sli) / 100)
+            state, found = self._standings.get(key.namespace, key.name), self.cache.get(key)
+            if state is not None:
+                yield key, Shown((state, found), partial(_objective_reading, key, state, found))
 
     def _policy_readings(self) -> Iterator[PolicyReading]:
         for key in self.cache.keys(POLICIES):
@@ -306,6 +285,24 @@ class Assembly:
             killed=isinstance(self._switch, KillSwitch),
             lag=self.dispatcher.lag,
         )
+
+
+def _objective_reading(key: Key, state: ObjectiveState, found: object) -> ObjectiveReading:
+    told = found.status if isinstance(found, ServiceLevelObjective) else None
+    sli = None if told is None else told.sli
+    return ObjectiveReading(
+        namespace=key.namespace,
+        name=key.name,
+        known=state.known,
+        remaining=None if state.remaining is None else float(state.remaining) / 100,
+        sli=None if sli is None else float(Decimal(sli) / 100),
+        burn_rates={window: float(rate) for window, rate in state.burn_rates.items()},
+        alerts={
+            (alert.severity.value, alert.long): alert.state is AlertState.FIRING
+            for alert in (() if told is None else told.alerts)
+            if alert.state in {AlertState.FIRING, AlertState.INACTIVE}
+        },
+    )
 
 
 def _asked(found: object) -> tuple[Any, ...]:

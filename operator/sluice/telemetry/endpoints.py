@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 _UNAVAILABLE = 503
 
@@ -12,12 +10,13 @@ _UNAVAILABLE = 503
 async def serve(
     *,
     address: tuple[str, int],
-    registry: CollectorRegistry,
+    page: Callable[[str], tuple[bytes, str]],
     unhealthy: Callable[[], str | None],
     unready: Callable[[], str | None],
 ) -> web.AppRunner:
     """Start serving; the caller ends it by the runner's `cleanup`.
 
+    `page` gives the metrics and their content type for an `Accept` header.
     `unhealthy` and `unready` say in words what is wrong, or None; the words are the answer's body.
 
     Raises:
@@ -25,8 +24,8 @@ async def serve(
     """
 
     async def metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        body, content_type = page(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def healthz(_: web.Request) -> web.Response:
         return _answer(unhealthy())

@@ -4,30 +4,18 @@ What is said of objects is read when Prometheus scrapes, from what the controlle
 moment: no gauge is left behind by an object that is gone.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from sluice.telemetry.objective_samples import ObjectiveSamples, Shown
+
+_END = b"# EOF\n"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectiveReading:
-    """An objective as metrics show it; ratios, not percent (Prometheus' convention).
-
-    `alerts` tells by severity and long time whether an alert fires; one that never can is absent.
-    """
-
-    namespace: str
-    name: str
-    known: bool
-    remaining: float | None
-    sli: float | None
-    burn_rates: Mapping[str, float] = field(default_factory=dict)
-    alerts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +44,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._objectives = ObjectiveSamples(lambda: ())
         self.evaluations = Counter(
             "sluice_evaluations",
             "Evaluations of objects, by kind and outcome (ok or error).",
@@ -84,28 +73,32 @@ class Metrics:
 
     def watch(
         self,
-        objectives: Callable[[], Iterable[ObjectiveReading]],
+        objectives: Callable[[], Iterable[tuple[object, Shown]]],
         policies: Callable[[], Iterable[PolicyReading]],
         process: Callable[[], ProcessReading],
     ) -> None:
         """Show these readings from now on."""
-        self.registry.register(_Readings(objectives, policies, process))
+        self._objectives = ObjectiveSamples(objectives)
+        self.registry.register(_Readings(policies, process))
+
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """All samples and their content type, in the format that a scraper accepts."""
+        encode, content_type = choose_encoder(accept)
+        page, end = encode(self.registry), b""
+        if page.endswith(_END):
+            page, end = page.removesuffix(_END), _END
+        return b"".join((page, self._objectives.page().encode(), end)), content_type
 
 
 class _Readings(Collector):
     def __init__(
-        self,
-        objectives: Callable[[], Iterable[ObjectiveReading]],
-        policies: Callable[[], Iterable[PolicyReading]],
-        process: Callable[[], ProcessReading],
+        self, policies: Callable[[], Iterable[PolicyReading]], process: Callable[[], ProcessReading]
     ) -> None:
-        self._objectives = objectives
         self._policies = policies
         self._process = process
 
     def collect(self) -> Iterator[Metric]:
         """All families, made anew."""
-        yield from _objective_families(self._objectives())
         yield from _policy_families(self._policies())
         process = self._process()
         for name, help_text, value in (
@@ -125,43 +118,6 @@ class _Readings(Collector):
             family = GaugeMetricFamily(name, help_text)
             family.add_metric([], float(value))
             yield family
-
-
-def _objective_families(readings: Iterable[ObjectiveReading]) -> list[Metric]:
-    labels = ("namespace", "objective")
-    known = GaugeMetricFamily(
-        "sluice_objective_budget_known", "1 while the objective's budget is known.", labels=labels
-    )
-    remaining = GaugeMetricFamily(
-        "sluice_objective_budget_remaining_ratio",
-        "What is left of the window's error budget: 1 all, 0 none, negative overspent.",
-        labels=labels,
-    )
-    sli = GaugeMetricFamily(
-        "sluice_objective_sli_ratio", "Good events as a share of all in the window.", labels=labels
-    )
-    burn = GaugeMetricFamily(
-        "sluice_objective_burn_rate",
-        "How fast the budget is being spent; at 1 it lasts for the window.",
-        labels=(*labels, "window"),
-    )
-    firing = GaugeMetricFamily(
-        "sluice_objective_alert_firing",
-        "1 while the burn-rate alert over this time fires.",
-        labels=(*labels, "severity", "window"),
-    )
-    for reading in readings:
-        key = [reading.namespace, reading.name]
-        known.add_metric(key, float(reading.known))
-        if reading.remaining is not None:
-            remaining.add_metric(key, reading.remaining)
-        if reading.sli is not None:
-            sli.add_metric(key, reading.sli)
-        for window, rate in reading.burn_rates.items():
-            burn.add_metric([*key, window], rate)
-        for (severity, window), fires in reading.alerts.items():
-            firing.add_metric([*key, severity, window], float(fires))
-    return [known, remaining, sli, burn, firing]
 
 
 def _policy_families(readings: Iterable[PolicyReading]) -> list[Metric]:
