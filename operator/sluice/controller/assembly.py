@@ -32,6 +32,7 @@ from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
 from sluice.policy.objective import ObjectiveState
+from sluice.policy.relevance import asks_anew
 from sluice.policy.selection import Labelled, select_objectives
 from sluice.telemetry.metrics import Metrics, PolicyReading, ProcessReading
 from sluice.telemetry.objective_samples import ObjectiveReading, Shown
@@ -47,7 +48,7 @@ _AT_A_SOURCE = 64
 """Evaluations under way of objectives of one source; most of them wait for it to answer."""
 
 _COALESCE = 0.2
-"""Seconds that events of workloads are collected before their policies are evaluated."""
+"""Seconds that changes of objectives and workloads are collected before policies are evaluated."""
 
 
 class Assembly:
@@ -204,13 +205,20 @@ class Assembly:
             self.dispatcher.now(key)
         self._policies_of(key.namespace, after=_COALESCE)
 
-    def _objective_changed(self, objective: ServiceLevelObjective) -> None:
-        """Evaluate the policies that look at an objective."""
+    def _objective_changed(
+        self,
+        objective: ServiceLevelObjective,
+        before: ObjectiveState | None,
+        after: ObjectiveState,
+    ) -> None:
+        """Evaluate the policies that an objective asks for something else than before."""
         meta = objective.metadata
         for policy in self.cache.policies(meta.namespace):
             named = [Labelled(meta.name, meta.labels)]
-            if select_objectives(policy.spec.objectives, named).names:
-                self.dispatcher.now(Key(POLICIES.plural, meta.namespace, policy.metadata.name))
+            selects = select_objectives(policy.spec.objectives, named).names
+            if selects and asks_anew(policy.spec, before, after):
+                key = Key(POLICIES.plural, meta.namespace, policy.metadata.name)
+                self.dispatcher.now(key, after=_COALESCE)
 
     def _source_changed(self, name: str) -> None:
         """Evaluate the objectives that are measured in a source."""

@@ -42,6 +42,10 @@ _TO_BEGIN, _TO_COMPLETE = 0, 1
 """Ranks: the newest day of all objectives is read before more than that of any."""
 
 
+Changed = Callable[[ServiceLevelObjective, ObjectiveState | None, ObjectiveState], None]
+"""Is told how an objective stood before, if that is known, and how it stands now."""
+
+
 @dataclass(slots=True)
 class _Measuring:
     """A meter and what it was made for."""
@@ -63,7 +67,7 @@ class Objectives:
         standings: Standings,
         metrics: Metrics,
         clock: Callable[[], datetime],
-        changed: Callable[[ServiceLevelObjective], None],
+        changed: Changed,
         refused: Callable[[str], None],
         interval: float,
         settle: float,
@@ -192,8 +196,9 @@ class Objectives:
             slo = current
         status = status_of(slo, outcome, self._clock())
         state = state_of(slo, status)
-        if self._standings.put(slo.metadata.namespace, state) != state:
-            self._changed(slo)
+        before = self._standings.put(slo.metadata.namespace, state)
+        if before != state:
+            self._changed(slo, before, state)
         await self._write(slo, status)
         await self._announce(slo, status)
 

@@ -66,7 +66,7 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
         standings=Standings(monotonic=lambda: now[0], lasts=300),
         metrics=Metrics(),
         clock=lambda: datetime.fromtimestamp(now[0], UTC),
-        changed=lambda _: None,
+        changed=lambda *_: None,
         refused=pytest.fail,
         interval=60,
         settle=30,

@@ -56,7 +56,7 @@ def objectives(sources: Sources) -> Objectives:
         standings=Standings(monotonic=lambda: 0.0, lasts=1.0),
         metrics=Metrics(),
         clock=lambda: datetime(2026, 8, 20, tzinfo=UTC),
-        changed=lambda _: None,
+        changed=lambda *_: None,
         refused=lambda _: None,
         interval=60,
         settle=30,
