@@ -140,16 +140,20 @@ class Cache:
     def put(self, resource: Resource, body: Mapping[str, Any]) -> tuple[Object | None, Object]:
         """Take an object in; what was known of it before, and what is known now.
 
-        A list that was long on its way may bring an older version than a watch: that is dropped.
+        A list that was long on its way may bring an older version than a watch: that is dropped. So
+        is one that is there already, as is each of our own writes when the watch tells of it.
         """
         key = key_of(resource, body)
         names = self._objects.setdefault((key.plural, key.namespace), {})
         before = names.get(key.name)
         version = _version(body)
         self.stamp += 1
-        if before is not None and version < self._versions[key][0]:
+        known = self._versions[key][0] if before is not None else -1
+        if before is not None and version < known:
             return before, before
         self._versions[key] = (version, self.stamp)
+        if before is not None and version == known < sys.maxsize:
+            return before, before
         names[key.name] = after = parse(resource, body)
         return before, after
 

@@ -108,3 +108,12 @@ def test_scaling_a_workload_changes_nothing_that_is_known_of_it() -> None:
     cache.put(DEPLOYMENTS, deployment("web", generation=1, resourceVersion="1"))
     before, after = cache.put(DEPLOYMENTS, deployment("web", generation=2, resourceVersion="2"))
     assert before == after
+
+
+def test_a_version_that_is_known_is_not_read_again_but_was_seen_now() -> None:
+    cache = Cache()
+    _, first = cache.put(OBJECTIVES, versioned("a", "10"))
+    began = cache.stamp
+    assert cache.put(OBJECTIVES, versioned("a", "10")) == (first, first)
+    assert cache.get(Key(OBJECTIVES.plural, "shop", "a")) is first
+    assert cache.retain(OBJECTIVES, set(), began=began) == set()
