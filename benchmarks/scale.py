@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,16 @@ _SIZES = (100, 1000)
 _LARGE = 10_000
 _TOGETHER = 50
 _SCRAPED_EVERY = 60
-_HISTORY = 24 * 3600
+# Samples of two series a service that are loaded at the start, which takes minutes of 3 million.
+_SAMPLES = 3_000_000
+_LONGEST_HISTORY = 24.0
 _BEHIND = 5.0
-_GIVE_UP = 1800.0
+_GIVE_UP = 3600.0
 # Each look at its metrics is work for the controller, too, and counted.
-_LOOKS = 5.0
+_LOOKS = 15.0
+# The lag that is shown is the worst of up to two minutes: those of the start are not counted.
+_SETTLING = 130.0
+_PATIENCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +57,24 @@ class Load:
 
     Attributes:
         objectives: how many there were.
+        history: hours of data that their services had at the start.
         seconds: of steady state.
+        half_known_after: from the start until half of all budgets were known.
         known_after: from the start until every budget was known.
         start_cpu: processor time until then.
         cpu: processor time in a minute of steady state.
         memory: the most that was resident.
         queries: queries to Prometheus in a minute.
         writes: writes of a status in a minute.
-        lag: how late the latest evaluation began, at the worst that was seen.
+        lag: how late an evaluation began, at the worst of the steady state.
+        busy: processor time of the whole machine in a minute of steady state.
         evaluation: how long an evaluation of an objective took, on average.
     """
 
     objectives: int
+    history: float
     seconds: float
+    half_known_after: float
     known_after: float
     start_cpu: float
     cpu: float
@@ -71,6 +82,7 @@ class Load:
     queries: float
     writes: float
     lag: float
+    busy: float
     evaluation: float
 
 
@@ -79,35 +91,42 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES, help="objectives")
     parser.add_argument("--large", action="store_true", help=f"{_LARGE} objectives as well")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of steady state")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of steady state; 3 or more")
+    parser.add_argument("--history", type=float, help="hours of data; default: 24, less of many")
     parser.add_argument("--profile", type=Path, help="write a profile (cProfile) of the controller")
     options = parser.parse_args()
     sizes = [*options.sizes, *([_LARGE] if options.large else [])]
-    loads, version = [], ""
+    loads = []
     for size in sizes:
-        with _world(size) as world:
+        hours = options.history or min(_LONGEST_HISTORY, _SAMPLES / size / 2 / 60)
+        with _world(size, hours) as world:
             version = world.server.api("status/buildinfo")["version"]
-            loads.append(_measure(world, size, options.minutes * 60, options.profile))
+            loads.append(_measure(world, options.minutes * 60, options.profile))
+        if options.profile is None:
+            machine = environment(prometheus=version)
+            keep("scale", {"environment": machine, "loads": _with_others(loads[-1])})
     _show(loads)
-    if options.profile is None:
-        keep(
-            "scale", {"environment": environment(prometheus=version), "loads": _with_others(loads)}
-        )
     return 0
 
 
-def _with_others(loads: Sequence[Load]) -> list[dict[str, Any]]:
-    """These loads and those of other sizes that were kept before."""
+def _with_others(load: Load) -> list[dict[str, Any]]:
+    """This load and those of other sizes that were kept before."""
     kept = RESULTS / "scale.json"
     before = json.loads(kept.read_text())["loads"] if kept.exists() else []
-    by_size = {load["objectives"]: load for load in [*before, *map(asdict, loads)]}
+    by_size = {one["objectives"]: one for one in [*before, asdict(load)]}
     return [by_size[size] for size in sorted(by_size)]
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _World:
     """A cluster with objectives, and a Prometheus with what they are about."""
 
+    size: int
+    hours: float
     plane: ControlPlane
     kubeconfig: Path
     server: Prometheus
@@ -115,23 +134,29 @@ class _World:
 
 
 @contextmanager
-def _world(size: int) -> Iterator[_World]:
+def _world(size: int, hours: float) -> Iterator[_World]:
     end = time.time() - _BEHIND
-    started = end - _HISTORY - 3600
+    begin = end - hours * 3600
+    started = begin - 3600
+    _say(f"{size} objectives of services with {hours:g} hours of data")
     with ExitStack() as stack:
         plane = stack.enter_context(control_plane())
         kubeconfig = stack.enter_context(installed(plane))
         for number in range(0, size, _TOGETHER):
+            if number % 1000 == 0:
+                _say(f"{number} objectives applied")
             plane.apply(*_namespace(number, min(size, number + _TOGETHER)))
         address = stack.enter_context(exporter.exporter(size, started))
+        _say("loading the history into Prometheus")
         server = stack.enter_context(
             prometheus(
-                history=exporter.history(size, started, end - _HISTORY, end, _SCRAPED_EVERY),
+                history=exporter.history(size, started, begin, end, _SCRAPED_EVERY),
                 targets=[ScrapeTarget(exporter.JOB, address, exporter.INSTANCE)],
                 interval=f"{_SCRAPED_EVERY}s",
             )
         )
-        yield _World(plane, kubeconfig, server, stack.enter_context(scope("sluice-scale-")))
+        processes = stack.enter_context(scope("sluice-scale-"))
+        yield _World(size, hours, plane, kubeconfig, server, processes)
 
 
 def _namespace(first: int, end: int) -> list[dict[str, Any]]:
@@ -165,37 +190,56 @@ def _objective(namespace: str, number: int) -> dict[str, Any]:
     }
 
 
-def _measure(world: _World, size: int, seconds: float, profile: Path | None) -> Load:
+def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
     controller = _start(world, profile)
-    pid = controller.daemon.pid
-
-    def known() -> bool:
-        controller.daemon.check()
-        return sum(_samples(controller, "sluice_objective_budget_known")) == size
-
-    known_after = wait_until(known, timeout=_GIVE_UP, what="all budgets are known", interval=_LOOKS)
+    pid, began = controller.daemon.pid, time.monotonic()
+    known_after = {share: _known(world, controller, share, began) for share in (0.5, 1.0)}
     start_cpu = _cpu(pid)
-    before = _Counters.read(world.server, controller)
-    began, lag = time.monotonic(), 0.0
-    while time.monotonic() - began < seconds:
+    machine = _machine_cpu()
+    before, steady = _Counters.read(world.server, controller), time.monotonic()
+    lag = 0.0
+    while time.monotonic() - steady < seconds:
         time.sleep(_LOOKS)
-        lag = max(lag, *_samples(controller, "sluice_schedule_lag_seconds"))
-    minutes = (time.monotonic() - began) / 60
+        found = _samples(controller, "sluice_schedule_lag_seconds")
+        if time.monotonic() - steady > _SETTLING:
+            lag = max([lag, *found])
+    minutes = (time.monotonic() - steady) / 60
     passed = _Counters.read(world.server, controller).since(before)
     load = Load(
-        objectives=size,
+        objectives=world.size,
+        history=round(world.hours, 1),
         seconds=round(minutes * 60),
-        known_after=round(known_after, 1),
+        half_known_after=known_after[0.5],
+        known_after=known_after[1.0],
         start_cpu=round(start_cpu, 1),
         cpu=round((_cpu(pid) - start_cpu) / minutes, 2),
         memory=round(_peak_memory(pid)),
         queries=round(passed.queries / minutes),
         writes=round(passed.writes / minutes),
         lag=round(lag, 2),
+        busy=round((_machine_cpu() - machine) / minutes),
         evaluation=round(passed.busy / max(1.0, passed.evaluations), 3),
     )
+    _say(f"measured: {load}")
     controller.stop()
     return load
+
+
+def _known(world: _World, controller: Controller, share: float, began: float) -> float:
+    """Seconds since `began` until this share of all budgets is known."""
+    said = time.monotonic()
+
+    def enough() -> bool:
+        nonlocal said
+        controller.daemon.check()
+        known = sum(_samples(controller, "sluice_objective_budget_known"))
+        if time.monotonic() - said > 60:
+            said = time.monotonic()
+            _say(f"{known:.0f} known; {_cpu(controller.daemon.pid):.0f} s of processor time")
+        return known >= share * world.size
+
+    wait_until(enough, timeout=_GIVE_UP, what=f"{share:.0%} are known", interval=_LOOKS / 3)
+    return round(time.monotonic() - began, 1)
 
 
 def _start(world: _World, profile: Path | None) -> Controller:
@@ -246,8 +290,13 @@ class _Counters:
 
 
 def _samples(controller: Controller, beginning: str) -> list[float]:
-    """The values of the controller's own samples that begin so."""
-    return _values(controller.page("/metrics")[1], beginning)
+    """The values of the controller's own samples that begin so; none if it does not answer."""
+    for _ in range(_PATIENCE):
+        status, text = controller.page("/metrics")
+        if status == HTTPStatus.OK:
+            return _values(text, beginning)
+        controller.daemon.check()
+    return []
 
 
 def _values(text: str, beginning: str) -> list[float]:
@@ -262,6 +311,14 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def _machine_cpu() -> float:
+    """Processor seconds of all processes so far. Source: proc(5), the first line of stat."""
+    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+    ticks = dict(zip(names, map(int, Path("/proc/stat").read_text().split()[1:9]), strict=True))
+    idle = ticks["idle"] + ticks["iowait"]
+    return (sum(ticks.values()) - idle) / os.sysconf("SC_CLK_TCK")
+
+
 def _peak_memory(pid: int) -> float:
     """MiB. Source: proc(5), VmHWM of status."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -274,8 +331,8 @@ def _show(loads: Sequence[Load]) -> None:
     show(
         "One controller, an evaluation of each objective a minute (times in s, memory in MiB)",
         (
-            *("objectives", "seconds", "known", "CPU till then", "CPU/min", "memory"),
-            *("queries/min", "writes/min", "lag", "evaluation"),
+            *("objectives", "history", "seconds", "half known", "known", "CPU till then"),
+            *("CPU/min", "memory", "queries/min", "writes/min", "lag", "all CPU/min", "evaluation"),
         ),
         [[f"{value:,}" for value in asdict(load).values()] for load in loads],
     )

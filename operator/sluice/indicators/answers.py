@@ -125,9 +125,15 @@ def _invalid(where: str, what: str) -> Failure:
 
 def _one_series(item: dict[str, Any], kind: str) -> Series:
     pairs = [item["value"]] if kind == "vector" else item.get("values", [])
-    samples = [(float(time), float(value)) for time, value in pairs]
-    finite = [
-        (time, value) for time, value in samples if math.isfinite(time) and math.isfinite(value)
-    ]
+    times = [float(time) for time, _ in pairs]
+    values = [float(value) for _, value in pairs]
+    # A sum is finite only if all are; one by one they are looked at where it is not.
+    if not math.isfinite(sum(times)) or not math.isfinite(sum(values)):
+        finite = [
+            (time, value)
+            for time, value in zip(times, values, strict=True)
+            if math.isfinite(time) and math.isfinite(value)
+        ]
+        times, values = [time for time, _ in finite], [value for _, value in finite]
     labels = {str(label): str(value) for label, value in item["metric"].items()}
-    return Series(labels, [time for time, _ in finite], [value for _, value in finite])
+    return Series(labels, times, values)

@@ -32,6 +32,7 @@ _SMALLEST = 12
 _REMEMBERED = 12
 # Beyond it a sum of values is not exact to an event: the series are subtracted one by one.
 _EXACT = 2.0**53
+_PART_NAMED = {str(part): part for part in Part}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,15 @@ class _Moved:
     known: Flags
 
 
-_Parts = Mapping[tuple[Side, Part], Floats]
+class _Parts(dict[tuple[Side, Part], Floats]):
+    """Values by side and part; NaN where there is none, and all of them of a part without any."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.nothing = np.full(count, np.nan)
+
+    def __missing__(self, key: tuple[Side, Part]) -> Floats:
+        return self.nothing
 
 
 class SliceReader(Protocol):
@@ -229,7 +238,7 @@ class Reader:
         series = await self._range(promql.value_query(self._counted.selectors), grid)
         if isinstance(series, Failure):
             return series
-        return _values(_parts(series, grid, self._counted))
+        return _values(_parts(series, grid, self._counted), self._counted)
 
     async def exists(self, start: int, end: int) -> bool | Failure:
         """Whether the total has any samples after `start` up to `end`."""
@@ -300,13 +309,13 @@ class Reader:
             moved = parts[side, Part.MOVED]
         else:
             moved = parts[side, Part.VALUE] - parts[side, Part.START_VALUE]
-        return _Moved(np.nan_to_num(moved), ~np.isnan(moved) & ~exceptional)
+        return _Moved(_or_zero(moved), ~np.isnan(moved) & ~exceptional)
 
     def _exceptional(self, parts: _Parts, side: Side) -> Flags:
         """In which slices not all series of a side were plain."""
         if self._counted.selectors[side].replica:
             return _differ(parts, side, Part.SEEN, Part.MATCHED)
-        inexact: Flags = np.nan_to_num(parts[side, Part.VALUE]) > _EXACT
+        inexact: Flags = parts[side, Part.VALUE] > _EXACT
         return inexact | _differ(parts, side, Part.SEEN, Part.PRESENT, Part.START_PRESENT)
 
     async def _correct(
@@ -334,8 +343,8 @@ class Reader:
             total=np.where(covered, total.moved, 0.0),
             bad=np.where(covered, bad, 0.0),
             covered=covered,
-            present=float(np.nan_to_num(parts[self._counted.watched, Part.PRESENT])[-1]),
-            values=_values(parts),
+            present=float(_or_zero(parts[self._counted.watched, Part.PRESENT])[-1]),
+            values=_values(parts, self._counted),
             start={
                 side: float(parts[side, Part.START_VALUE][0]) for side in self._counted.selectors
             },
@@ -347,31 +356,50 @@ class Reader:
 
 
 def _parts(series: list[Series], grid: Grid, counted: Counted) -> _Parts:
-    """The members of a union, by side and part; NaN where there is no value."""
-    parts = {
-        (side, part): np.full(grid.count, np.nan) for side in counted.selectors for part in Part
-    }
-    members = {(str(side), str(part)): values for (side, part), values in parts.items()}
+    """The members of a union, by side and part."""
+    parts = _Parts(grid.count)
+    sides = {str(side): side for side in counted.selectors}
     for one in series:
-        values = members.get((one.labels.get(promql.SIDE, ""), one.labels.get(promql.PART, "")))
-        if values is not None:
-            placed = grid.within(one.times, one.values)
-            values[[*placed]] = [*placed.values()]
+        side = sides.get(one.labels.get(promql.SIDE, ""))
+        part = _PART_NAMED.get(one.labels.get(promql.PART, ""))
+        if side is None or part is None:
+            continue
+        values = parts.get((side, part))
+        if values is None:
+            parts[side, part] = values = parts.nothing.copy()
+        _place(one, grid, values)
     return parts
 
 
-def _values(parts: _Parts) -> dict[Side, Floats]:
-    return {side: values for (side, part), values in parts.items() if part is Part.VALUE}
+def _place(series: Series, grid: Grid, values: Floats) -> None:
+    """Set the values of the slices that end at the series' times; others are left out."""
+    if len(series.times) == 1:
+        index = grid.index(series.times[0])
+        if 0 <= index < grid.count:
+            values[index] = series.values[0]
+        return
+    indexes = np.rint((np.array(series.times) - grid.start) / grid.width).astype(np.int64) - 1
+    inside = (indexes >= 0) & (indexes < grid.count)
+    values[indexes[inside]] = np.array(series.values)[inside]
+
+
+def _values(parts: _Parts, counted: Counted) -> dict[Side, Floats]:
+    return {side: parts[side, Part.VALUE] for side in counted.selectors}
+
+
+def _or_zero(values: Floats) -> Floats:
+    """The values with 0 for NaN."""
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _ticked(parts: _Parts, side: Side) -> _Moved:
     moved, present = parts[side, Part.MOVED], parts[side, Part.PRESENT]
-    return _Moved(np.nan_to_num(moved), ~np.isnan(moved) | (np.nan_to_num(present) > 0))
+    return _Moved(_or_zero(moved), ~np.isnan(moved) | (_or_zero(present) > 0))
 
 
 def _differ(parts: _Parts, side: Side, *numbers: Part) -> Flags:
     """Where these numbers are not all the same; none counts as zero."""
-    rows = np.nan_to_num([parts[side, part] for part in numbers])
+    rows = _or_zero(np.array([parts[side, part] for part in numbers]))
     different: Flags = (rows != rows[0]).any(axis=0)
     return different
 
@@ -387,7 +415,7 @@ def _age(parts: _Parts, grid: Grid) -> int:
 
 
 def _restlessness(parts: _Parts, side: Side) -> float:
-    resets, series = np.divmod(np.nan_to_num(parts[side, Part.SEEN]), promql.RESETS_UNIT)
+    resets, series = np.divmod(_or_zero(parts[side, Part.SEEN]), promql.RESETS_UNIT)
     return float(resets.sum() / max(1.0, series.sum()))
 
 
