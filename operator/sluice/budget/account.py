@@ -1,8 +1,6 @@
 """All that is known of one objective's window: the counts, how far back they go, and since when."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from sluice.budget.alerts import Alert, alerts
 from sluice.budget.budget import (
@@ -14,7 +12,7 @@ from sluice.budget.budget import (
     UnknownReason,
     measure,
 )
-from sluice.budget.burnrate import BurnRate, burn_rates
+from sluice.budget.burnrate import WINDOWS, BurnRate, burn_rates
 from sluice.budget.forecast import Forecast, History, forecast, period_forecast
 from sluice.budget.ledger import Counts, Ledger
 from sluice.budget.slicing import Slicing
@@ -83,15 +81,15 @@ class Account:
         measured = self._measured(self.window.bounds(now))
         budget = self._backfilling(now) or measure(objective, measured)
         until = self.ledger.known_until(now)
-        # Burn rates, alerts and the forecast look back on the same times.
-        between = cache(self.ledger.between)
+        # Alerts look back on the same times as burn rates, and the forecast on one of them.
+        last = dict(zip(WINDOWS, self.ledger.last(WINDOWS, until), strict=True))
         known = isinstance(budget, Budget)
         return Evaluation(
             measured=measured,
             budget=budget,
-            burn_rates=burn_rates(objective, between, until),
-            alerts=alerts(objective, between, until),
-            forecast=self._forecast(objective, measured, between) if known else None,
+            burn_rates=burn_rates(objective, last),
+            alerts=alerts(objective, last),
+            forecast=self._forecast(objective, measured, last[HOUR]) if known else None,
         )
 
     def closing(self, objective: Objective, now: float) -> Budget | None:
@@ -128,12 +126,8 @@ class Account:
             outlook=outlook,
         )
 
-    def _forecast(
-        self, objective: Objective, measured: Measured, between: Callable[[float, float], Counts]
-    ) -> Forecast:
+    def _forecast(self, objective: Objective, measured: Measured, last_hour: Counts) -> Forecast:
         bounds = measured.bounds
-        until = self.ledger.known_until(bounds.end)
-        last_hour = between(until - HOUR, until)
         if measured.outlook is not None:
             return period_forecast(objective, measured, last_hour)
         return forecast(

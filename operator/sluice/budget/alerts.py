@@ -10,7 +10,7 @@ For 30 days these are 14.4, 6, 3 and 1. Source: Google SRE Workbook, "Alerting o
 tier is Sloth's. The least number of bad events is ours: with little traffic one is no trend.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,22 +73,17 @@ class Alert:
     message: str = ""
 
 
-def alerts(
-    objective: Objective, between: Callable[[float, float], Counts], now: float
-) -> tuple[Alert, ...]:
-    """The tiers at `now`, the most urgent first.
+def alerts(objective: Objective, last: Mapping[int, Counts]) -> tuple[Alert, ...]:
+    """The tiers now, the most urgent first.
 
     Args:
         objective: what was promised.
-        between: the counts between two times, in Unix seconds.
-        now: Unix seconds.
+        last: the counts of the last seconds, for each of the tiers' times.
     """
-    return tuple(_alert(tier, objective, between, now) for tier in TIERS)
+    return tuple(_alert(tier, objective, last) for tier in TIERS)
 
 
-def _alert(
-    tier: Tier, objective: Objective, between: Callable[[float, float], Counts], now: float
-) -> Alert:
+def _alert(tier: Tier, objective: Objective, last: Mapping[int, Counts]) -> Alert:
     factor, allowance = tier.share * objective.length / tier.long, float(objective.allowance)
     if factor < 1:
         text = f"at a burn rate of {factor:.2f} the budget outlasts its window: no reason to alert"
@@ -96,7 +91,7 @@ def _alert(
     if factor * allowance >= 1:
         text = f"if everything failed the burn rate would be {1 / allowance:.2f}, no more"
         return Alert(tier, factor, AlertState.UNREACHABLE, text)
-    long, short = (between(now - seconds, now) for seconds in (tier.long, tier.short))
+    long, short = last[tier.long], last[tier.short]
     if long.covered <= 0 or short.covered <= 0:
         return Alert(tier, factor, AlertState.UNKNOWN)
     fires = long.bad >= _FEWEST_BAD[objective.unit] and all(

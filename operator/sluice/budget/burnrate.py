@@ -4,7 +4,7 @@ The burn rate over a time is the share of bad events in it over the share allowe
 lasts exactly for the window. Source: Google SRE Workbook, "Alerting on SLOs".
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sluice.budget.budget import Objective
@@ -23,25 +23,21 @@ class BurnRate:
     value: float
 
 
-def burn_rates(
-    objective: Objective, between: Callable[[float, float], Counts], now: float
-) -> tuple[BurnRate, ...]:
-    """The burn rates at `now`, shortest time first.
+def burn_rates(objective: Objective, last: Mapping[int, Counts]) -> tuple[BurnRate, ...]:
+    """The burn rates now, shortest time first.
 
     A time without events has a burn rate of 0; one without data, or longer than the objective's
     window, has none.
 
     Args:
         objective: what was promised.
-        between: the counts between two times, in Unix seconds.
-        now: Unix seconds.
+        last: the counts of the last seconds, for each of `WINDOWS`.
     """
+    allowance = float(objective.allowance)
     return tuple(
-        BurnRate(window, _ratio(counts) / float(objective.allowance))
+        BurnRate(window, _ratio(last[window]) / allowance)
         for window in WINDOWS
-        if window <= objective.length
-        for counts in [between(now - window, now)]
-        if counts.covered > 0
+        if window <= objective.length and last[window].covered > 0
     )
 
 

@@ -1,7 +1,6 @@
 """Runs what is due: a bounded number of evaluations at once, and never two of one object."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -127,10 +126,11 @@ class Dispatcher:
         due = self._schedule.next_due()
         delay = _IDLE if due is None else min(_IDLE, due - self._monotonic())
         self._wake.clear()
-        # Not `wait_for`: in Python 3.11 it can swallow a cancellation that meets the wake-up.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, delay)):
-                await self._wake.wait()
+        alarm = asyncio.get_running_loop().call_later(max(0.0, delay), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
 
     async def _work(self, key: Key, place: Place, since: float) -> None:
         again = None

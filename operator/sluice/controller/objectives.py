@@ -9,7 +9,11 @@ from decimal import Decimal
 
 from sluice.api.conditions import ConditionType
 from sluice.api.reasons import Reason
-from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
+from sluice.api.slo import (
+    ServiceLevelObjective,
+    ServiceLevelObjectiveSpec,
+    ServiceLevelObjectiveStatus,
+)
 from sluice.budget.account import Evaluation
 from sluice.controller.complaint import Complaints
 from sluice.controller.objective_events import (
@@ -48,10 +52,11 @@ Changed = Callable[[ServiceLevelObjective, ObjectiveState | None, ObjectiveState
 
 @dataclass(slots=True)
 class _Measuring:
-    """A meter and what it was made for."""
+    """A meter and what it was made for; `spec` is the latest that means the same."""
 
     uid: str
     key: tuple[str, str]
+    spec: ServiceLevelObjectiveSpec
     meter: Meter
 
 
@@ -179,12 +184,15 @@ class Objectives:
         source = self._sources.get(slo.spec.source.name)
         if isinstance(source, Failure):
             return source
-        made_for = (indicator_key(slo.spec), source.dedup_label)
-        known = self._meters.get(key)
-        if known is not None and (known.uid, known.key) == (slo.metadata.uid, made_for):
+        known, uid = self._meters.get(key), slo.metadata.uid
+        same = known is not None and known.spec is slo.spec
+        declared = known.key[0] if known is not None and same else indicator_key(slo.spec)
+        made_for = (declared, source.dedup_label)
+        if known is not None and (known.uid, known.key) == (uid, made_for):
+            known.spec = slo.spec
             return known.meter
         meter = Meter(slo.spec, source, settle=self._settle)
-        self._meters[key] = _Measuring(slo.metadata.uid, made_for, meter)
+        self._meters[key] = _Measuring(uid, made_for, slo.spec, meter)
         self._unread.add(key)
         return meter
 

@@ -49,7 +49,6 @@ class Gathered:
 
     policy: ErrorBudgetPolicy
     states: tuple[ObjectiveState, ...]
-    unmeasured: bool
     governed: tuple[str, ...]
     marked: bool
     switch: KillSwitch | None
@@ -116,14 +115,14 @@ class Policies:
         return self._later()
 
     async def _reconcile(self, policy: ErrorBudgetPolicy, now: datetime) -> float:
-        gathered = self._gather(policy)
         looking = self._monotonic() - self._began < _FIRST_LOOK
         if looking and isinstance(self._kill_switch(), Unread):
             return _SOON
-        if looking and gathered.unmeasured:
-            if gathered.switch is not None:
+        if looking and self._unmeasured(policy):
+            if isinstance(self._kill_switch(), KillSwitch):
                 await self._lift(policy, now)
             return _SOON
+        gathered = self._gather(policy)
         decision = _decide(gathered, now)
         if not await self._carry_out(gathered, decision, now):
             return _AGAIN
@@ -150,6 +149,16 @@ class Policies:
         await self._lift(policy, now)
         await self._writer.release(policy)
 
+    def _unmeasured(self, policy: ErrorBudgetPolicy) -> bool:
+        """Whether any objective that the policy selects was not measured yet."""
+        namespace = policy.metadata.namespace
+        unseen = [
+            Labelled(it.metadata.name, it.metadata.labels)
+            for it in self._cache.objectives(namespace)
+            if self._standings.get(namespace, it.metadata.name) is None
+        ]
+        return bool(select_objectives(policy.spec.objectives, unseen).names)
+
     def _gather(self, policy: ErrorBudgetPolicy) -> Gathered:
         """Everything that the decision depends on; no request is made for it."""
         namespace = policy.metadata.namespace
@@ -164,9 +173,6 @@ class Policies:
             states=(
                 *(self._standings.of(objectives[name]) for name in selection.names),
                 *selection.missing,
-            ),
-            unmeasured=any(
-                self._standings.get(namespace, name) is None for name in selection.names
             ),
             governed=select_workloads(
                 policy.spec.workloads,

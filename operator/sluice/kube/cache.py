@@ -119,6 +119,17 @@ def _workload(body: Mapping[str, Any]) -> Workload:
     )
 
 
+def _with_known_spec(before: Object | None, after: Object) -> Object:
+    """The object with the same spec as before, not one that is equal: it is kept and read once."""
+    if (
+        isinstance(before, ServiceLevelObjective)
+        and isinstance(after, ServiceLevelObjective)
+        and before.spec == after.spec
+    ):
+        return after.model_copy(update={"spec": before.spec})
+    return after
+
+
 def _version(body: Mapping[str, Any]) -> int:
     """The resourceVersion as a number, as Kubernetes lets clients compare them since 1.35.
 
@@ -154,7 +165,7 @@ class Cache:
         self._versions[key] = (version, self.stamp)
         if before is not None and version == known < sys.maxsize:
             return before, before
-        names[key.name] = after = parse(resource, body)
+        names[key.name] = after = _with_known_spec(before, parse(resource, body))
         return before, after
 
     def drop(self, key: Key) -> Object | None:

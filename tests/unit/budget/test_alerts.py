@@ -4,10 +4,9 @@ import pytest
 
 from sluice.budget.alerts import Alert, AlertState, alerts
 from sluice.budget.budget import Objective, Unit
+from sluice.budget.burnrate import WINDOWS
 from sluice.budget.ledger import Counts
 from sluice.budget.windows import DAY, HOUR
-
-NOW = 1000 * DAY
 
 
 def evaluated(
@@ -20,12 +19,11 @@ def evaluated(
 ) -> tuple[Alert, ...]:
     """The tiers if so large a share was bad over the last so many seconds; `rate` a second."""
 
-    def between(start: float, end: float) -> Counts:
-        assert end == NOW
-        seconds = end - start
-        return Counts(rate * seconds, rate * seconds * ratios.get(int(seconds), 0.0), seconds)
-
-    return alerts(Objective(target=Decimal(target), length=length, unit=unit), between, NOW)
+    last = {
+        seconds: Counts(rate * seconds, rate * seconds * ratios.get(seconds, 0.0), seconds)
+        for seconds in WINDOWS
+    }
+    return alerts(Objective(target=Decimal(target), length=length, unit=unit), last)
 
 
 def states(found: tuple[Alert, ...]) -> list[AlertState]:
@@ -95,5 +93,5 @@ def test_a_tier_that_would_fire_at_a_sustainable_rate_does_not_apply() -> None:
 
 def test_without_data_nothing_is_said() -> None:
     objective = Objective(target=Decimal("99.9"), length=30 * DAY)
-    found = alerts(objective, lambda _start, _end: Counts(), NOW)
+    found = alerts(objective, dict.fromkeys(WINDOWS, Counts()))
     assert set(states(found)) == {AlertState.UNKNOWN}

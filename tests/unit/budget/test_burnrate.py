@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from sluice.budget.budget import Objective
-from sluice.budget.burnrate import BurnRate, burn_rates
+from sluice.budget.burnrate import WINDOWS, BurnRate, burn_rates
 from sluice.budget.ledger import Counts
 from sluice.budget.windows import DAY, HOUR
 
@@ -11,12 +11,8 @@ OBJECTIVE = Objective(target=Decimal("99.9"), length=30 * DAY)
 def test_a_total_outage_of_an_hour_burns_a_thousandfold() -> None:
     """By the definition: all events bad, where one in a thousand is allowed."""
 
-    def between(start: float, end: float) -> Counts:
-        return Counts(end - start, min(end - start, HOUR), end - start)
-
-    rates = {
-        rate.window: round(rate.value, 6) for rate in burn_rates(OBJECTIVE, between, 100 * DAY)
-    }
+    last = {seconds: Counts(seconds, min(seconds, HOUR), seconds) for seconds in WINDOWS}
+    rates = {rate.window: round(rate.value, 6) for rate in burn_rates(OBJECTIVE, last)}
     assert rates == {
         300: 1000,
         1800: 1000,
@@ -29,19 +25,17 @@ def test_a_total_outage_of_an_hour_burns_a_thousandfold() -> None:
 
 
 def test_a_time_without_events_burns_nothing() -> None:
-    rates = burn_rates(OBJECTIVE, lambda start, end: Counts(0, 0, end - start), DAY)
+    rates = burn_rates(OBJECTIVE, {seconds: Counts(0, 0, seconds) for seconds in WINDOWS})
     assert {rate.value for rate in rates} == {0.0}
 
 
 def test_a_time_without_data_has_no_burn_rate() -> None:
-    def between(start: float, end: float) -> Counts:
-        return Counts(1000, 1, HOUR) if end - start > 2 * HOUR else Counts()
-
-    rates = burn_rates(OBJECTIVE, between, DAY)
+    last = {it: Counts(1000, 1, HOUR) if it > 2 * HOUR else Counts() for it in WINDOWS}
+    rates = burn_rates(OBJECTIVE, last)
     assert [rate.window for rate in rates] == [6 * HOUR, DAY, 3 * DAY]
 
 
 def test_no_burn_rate_looks_back_further_than_the_window() -> None:
     short = Objective(target=Decimal(99), length=HOUR)
-    rates = burn_rates(short, lambda start, end: Counts(100, 1, end - start), DAY)
+    rates = burn_rates(short, {seconds: Counts(100, 1, seconds) for seconds in WINDOWS})
     assert rates[-1] == BurnRate(HOUR, (1 / 100) / float(1 - Decimal("0.99")))

@@ -1,8 +1,11 @@
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.budget.burnrate import WINDOWS
 from sluice.budget.ledger import SLICE, Counts, Hours, Ledger, Live, Slices
 from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, HOUR
@@ -270,3 +273,29 @@ def test_hours_before_the_window_are_dropped_and_those_without_numbers_are_gaps(
 def test_time_slices_are_never_put_as_hours() -> None:
     ledger = Ledger(MONTH, slicing=Slicing(parts=1, allowance=0.05, empty=Empty.SKIP))
     assert ledger.put(slices(FIRST, [1])).fine_from is None
+
+
+RECENT = st.lists(st.tuples(COUNT, st.booleans()), min_size=1, max_size=80)
+
+
+@given(RECENT, st.integers(-30, 400), st.booleans(), st.integers(0, 10**5).map(float))
+def test_the_last_times_in_one_go_are_what_each_is_by_itself(
+    rows: list[tuple[float, bool]], ahead: int, ticked: bool, live: float
+) -> None:
+    ledger = Ledger(MONTH)
+    for number, (count, covered) in enumerate(rows):
+        ledger.put(slices(FIRST + number, [count], [count / 3], covered=covered))
+    closed = NOON + len(rows) * SLICE
+    until = float(closed + ahead)
+    if ticked:
+        ledger.tick(Live(until, live, live / 2, covered=True))
+    found = ledger.last(WINDOWS, until)
+    for length, counts in zip(WINDOWS, found, strict=True):
+        alone = ledger.between(until - length, until)
+        for one, other in zip(astuple(counts), astuple(alone), strict=True):
+            assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
+            assert (one == 0) == (other == 0)
+
+
+def test_of_an_empty_ledger_the_last_times_hold_nothing() -> None:
+    assert Ledger(MONTH).last((300, DAY), NOON) == (Counts(), Counts())
