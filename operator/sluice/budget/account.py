@@ -15,6 +15,7 @@ from sluice.budget.budget import (
 from sluice.budget.burnrate import WINDOWS, BurnRate, burn_rates
 from sluice.budget.forecast import Forecast, History, forecast, period_forecast
 from sluice.budget.ledger import Counts, Ledger
+from sluice.budget.ring import Kept
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR, RECENT, Bounds, CalendarWindow, Window
 
@@ -67,6 +68,25 @@ class Account:
             self.window.kept, anchor=self.window.anchor(now), slicing=self._slicing
         )
         self.oldest = self.origin = None
+
+    def resume(self, kept: Kept, *, anchor: int, oldest: int, origin: Origin | None) -> None:
+        """Forget all and go on with what another account of the same window had.
+
+        Args:
+            kept: what its ledger kept.
+            anchor: where that ledger's hours begin.
+            oldest: see `Account`.
+            origin: see `Account`.
+
+        Raises:
+            ValueError: it was an account of another window; nothing has changed then.
+        """
+        self.ledger = Ledger(self.window.kept, anchor=anchor, slicing=self._slicing).resume(kept)
+        self.oldest, self.origin = oldest, origin
+
+    def complete(self, now: float) -> bool:
+        """Whether all is read that the window needs at `now`."""
+        return self.oldest is not None and self.oldest <= self.window.needs(now)
 
     def settled(self, time: float) -> bool:
         """Whether all slices up to `time` are closed."""
@@ -140,9 +160,9 @@ class Account:
         )
 
     def _backfilling(self, now: float) -> UnknownBudget | None:
-        start = self.window.needs(now)
-        if self.oldest is not None and self.oldest <= start:
+        if self.complete(now):
             return None
+        start = self.window.needs(now)
         read = 0.0 if self.oldest is None else (now - self.oldest) / (now - start)
         return UnknownBudget(
             UnknownReason.BACKFILLING, f"reading the window's history: {read:.0%} are read"

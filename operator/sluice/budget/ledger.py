@@ -20,6 +20,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from sluice.budget.ring import Kept, Ring
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR
 
@@ -88,34 +89,6 @@ class Live:
     covered: bool
 
 
-class _Ring:
-    """The last `size` rows of a table of counts without an end; a row never written is zero."""
-
-    __slots__ = ("_bad", "_covered", "_total", "size")
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._total = np.zeros(size, np.float32)
-        self._bad = np.zeros(size, np.float32)
-        self._covered = np.zeros(size, np.uint8)
-
-    def clear(self, first: int, end: int) -> None:
-        rows = np.arange(max(first, end - self.size), end) % self.size
-        self._total[rows] = self._bad[rows] = self._covered[rows] = 0
-
-    def write(self, first: int, total: Floats, bad: Floats, covered: npt.NDArray[np.uint8]) -> None:
-        rows = np.arange(first, first + len(total)) % self.size
-        self._total[rows], self._bad[rows], self._covered[rows] = total, bad, covered
-
-    def read(self, first: int, end: int) -> tuple[Floats, Floats, Floats]:
-        rows = np.arange(first, max(first, end)) % self.size
-        return (
-            self._total[rows].astype(np.float64),
-            self._bad[rows].astype(np.float64),
-            self._covered[rows].astype(np.float64),
-        )
-
-
 class Ledger:
     """The counts of one objective over its window.
 
@@ -136,8 +109,8 @@ class Ledger:
         # Inside, times and slices are counted from the anchor: there hours are whole ones.
         self.anchor = anchor
         self._slicing = slicing
-        self._fine = _Ring(_FINE_HOURS * SLICES_PER_HOUR)
-        self._hours = _Ring(-(-length // HOUR) + 2)
+        self._fine = Ring(_FINE_HOURS * SLICES_PER_HOUR)
+        self._hours = Ring(-(-length // HOUR) + 2)
         self._end: int | None = None
         self._live: Live | None = None
 
@@ -199,6 +172,36 @@ class Ledger:
         if not abs(live.total) <= _MOST or not abs(live.bad) <= _MOST:
             live = Live(live.until, 0.0, 0.0, covered=False)
         self._live = live
+
+    def kept(self) -> Kept | None:
+        """A copy of everything that is closed; None while nothing is."""
+        if self._end is None:
+            return None
+        return Kept(
+            self._end * SLICE + self.anchor,
+            self._fine.rows(self._oldest_fine, self._end),
+            self._hours.rows(self._oldest_hour, self._newest_hour + 1),
+        )
+
+    def resume(self, kept: Kept) -> Self:
+        """Go on, from nothing, where the ledger was that `kept` was taken from.
+
+        Raises:
+            ValueError: that was one of another length, or with other hours.
+        """
+        end, beyond = divmod(kept.closed - self.anchor, SLICE)
+        if beyond:
+            raise ValueError(f"slices that end at {kept.closed} are none of this ledger's")
+        self._extend(end)
+        rows = end - self._oldest_fine, self._newest_hour + 1 - self._oldest_hour
+        if (len(kept.slices), len(kept.hours)) != rows:
+            raise ValueError(f"{len(kept.slices)} slices and {len(kept.hours)} hours, not {rows}")
+        for ring, first, one in (
+            (self._fine, self._oldest_fine, kept.slices),
+            (self._hours, self._oldest_hour, kept.hours),
+        ):
+            ring.write(first, one.total, one.bad, one.covered)
+        return self
 
     def between(self, start: float, end: float) -> Counts:
         """The counts after `start` up to `end`.
@@ -368,7 +371,7 @@ class Ledger:
         return Counts(total, bad, covered * SLICE)
 
     def _in_proportion(
-        self, ring: _Ring, width: int, start: float, end: float
+        self, ring: Ring, width: int, start: float, end: float
     ) -> tuple[float, float, float]:
         first, last = int(start // width), -int(-end // width)
         share = _shares(first, last, width, start, end)

@@ -1,5 +1,6 @@
 """What an objective declares, as the pure core sees it."""
 
+import json
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,18 @@ from sluice.budget.windows import CalendarWindow, Period, RollingWindow, Window
 
 
 def indicator_key(spec: ServiceLevelObjectiveSpec) -> str:
-    """What the counts depend on: if it changes, measuring starts over with a new `Meter`."""
-    parts = spec.model_dump_json(
-        include={"indicator", "source", "window", "budgeting"}, exclude_none=True
+    """What the counts depend on: if it changes, measuring starts over with a new `Meter`.
+
+    Counts are stored under it: it must not change with the order of fields, nor with a field that a
+    later version has and that an objective does not use.
+    """
+    parts = spec.model_dump(
+        mode="json",
+        include={"indicator", "source", "window", "budgeting"},
+        exclude_none=True,
+        exclude_defaults=True,
     )
-    return str(parts)
+    return json.dumps(parts, sort_keys=True)
 
 
 def window_of(declared: api.Window) -> Window:

@@ -8,6 +8,7 @@ import numpy as np
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.account import Account, Evaluation, Origin
+from sluice.budget.archive import Archive, Mark, archived
 from sluice.budget.budget import (
     Objective,
 )
@@ -116,6 +117,19 @@ class Meter:
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
         return self.account.evaluate(objective, now)
+
+    def archive(self) -> Archive | None:
+        """What another process needs to go on from here; None while there is nothing."""
+        return archived(self.account, Mark(self._present, dict(self._boundaries)))
+
+    def resume(self, archive: Archive) -> None:
+        """Forget all and go on from there: only what has happened since will be read.
+
+        Raises:
+            ValueError: it is of another window; nothing has changed then.
+        """
+        archive.restore(self.account)
+        self._present, self._boundaries = archive.mark.present, dict(archive.mark.boundaries)
 
     async def _prepared(self, now: float) -> SliceReader | Failure:
         if self._reader is None:
@@ -236,12 +250,20 @@ class Meter:
         counts = await reader.read(grid)
         if isinstance(counts, Failure):
             return counts
-        self._write(grid, counts)
+        read = [(grid.start, _values(counts.start)), *_boundaries(grid, counts.values)]
+        if not any(self._lost(*boundary) for boundary in read):
+            self._write(grid, counts)
         return None
 
     def _changed(self, time: int, values: _Values) -> bool:
         """Whether the counters' values at a boundary are not those that were read before."""
         return self._boundaries.get(time) not in {None, values}
+
+    def _lost(self, time: int, values: _Values) -> bool:
+        """Whether the source has forgotten what it knew of a boundary: that corrects no count."""
+        before = self._boundaries.get(time, ())
+        both = zip(before, values, strict=True) if before and values else ()
+        return any(was is not None and value is None for was, value in both)
 
     def _write(self, grid: Grid, counts: GridCounts) -> None:
         self.account.ledger.put(slices_of(grid, counts))

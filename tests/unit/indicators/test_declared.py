@@ -103,3 +103,11 @@ def test_counts_start_over_if_the_window_changes_and_not_if_the_objective_does()
     assert indicator_key(spec(CALENDAR, minEvents=1)) == key
     assert indicator_key(spec({"rolling": "1d"})) != key
     assert indicator_key(spec(CALENDAR, budgeting=SLICES)) != key
+
+
+def test_the_key_of_an_indicator_is_the_same_in_every_version() -> None:
+    """Counts are stored under it: if this one changes, every budget starts over."""
+    assert indicator_key(spec({"rolling": "30d"}, source={"name": "default"})) == (
+        '{"indicator": {"ratio": {"bad": {"metric": "y"}, "total": {"metric": "x"}}}, '
+        '"window": {"rolling": "30d"}}'
+    )
