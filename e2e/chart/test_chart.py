@@ -41,7 +41,7 @@ EVERYWHERE = (
 AT_HOME = (
     rights(("create",), "leases.coordination.k8s.io")
     | rights(("get", "update"), "leases.coordination.k8s.io", name="sluice")
-    | rights(("get",), "configmaps", name="sluice-kill-switch")
+    | rights(("get", "list", "create", "patch", "delete"), "configmaps")
     | rights(("get",), "secrets")
 )
 

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     BUDGET_EXHAUSTED = "BudgetExhausted"
     AGREEMENT_AT_RISK = "AgreementAtRisk"
     PERIOD_CLOSED = "PeriodClosed"
+    LEDGER_SET_ASIDE = "LedgerSetAside"
 
     # A policy's decision
     STAGE_ENTERED = "StageEntered"

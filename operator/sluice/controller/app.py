@@ -23,6 +23,8 @@ _LIST_RETRY = 5.0
 _SWITCH_POLL = 5.0
 _LEASE_POLL = 0.5
 _STUCK = 120.0
+# A pod has ten seconds to end, and the next leader waits for this one.
+_FLUSH = 3.0
 
 
 class WatchEndedError(Exception):
@@ -76,6 +78,8 @@ async def run(settings: Settings) -> None:
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            if parts.leading():
+                await parts.ledgers.flush(seconds=_FLUSH)
             await lease.release()
             kopf_stop.set()
             if not parts.synced:
@@ -152,6 +156,7 @@ async def _list_again(parts: Assembly) -> None:
         await asyncio.sleep(_LIST_AGAIN)
         if await _list_all(parts):
             await _sweep(parts)
+            await parts.sweep_ledgers()
 
 
 async def _sweep(parts: Assembly) -> None:
@@ -169,16 +174,27 @@ async def _lead(parts: Assembly) -> None:
             await asyncio.sleep(_LEASE_POLL)
         await parts.begin()
         await _sweep(parts)
-        dispatching = asyncio.create_task(parts.dispatcher.run())
+        work = [
+            asyncio.create_task(parts.dispatcher.run()),
+            asyncio.create_task(_keep_ledgers(parts)),
+        ]
         try:
             # Leading ends by time, not by an event that could be waited for.
-            while parts.leading() and not dispatching.done():  # noqa: ASYNC110
+            while parts.leading() and not any(task.done() for task in work):  # noqa: ASYNC110
                 await asyncio.sleep(_LEASE_POLL)
         finally:
-            dispatching.cancel()
-            await asyncio.gather(dispatching, return_exceptions=True)
-        if not dispatching.cancelled():
-            dispatching.result()
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        for task in work:
+            if not task.cancelled():
+                task.result()
+
+
+async def _keep_ledgers(parts: Assembly) -> None:
+    """Store what is counted; what could not be deleted by the last leader is looked for first."""
+    await parts.sweep_ledgers()
+    await parts.ledgers.run()
 
 
 async def _poll_switch(parts: Assembly, namespace: str) -> None:

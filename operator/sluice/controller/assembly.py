@@ -16,6 +16,7 @@ from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import AlertState, ServiceLevelObjective
 from sluice.api.source import MetricSourceSpec
 from sluice.controller.dispatcher import Dispatcher, Lane
+from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
@@ -30,6 +31,7 @@ from sluice.indicators.sources import DEFAULT, Sources
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread
+from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
 from sluice.policy.objective import ObjectiveState
 from sluice.policy.relevance import asks_anew
@@ -87,11 +89,22 @@ class Assembly:
             changed=self._source_changed,
             identity=settings.identity,
         )
+        self._listed = 0.0
+        self.ledgers = Ledgers(
+            api=api,
+            store=LedgerStore(api, namespace=settings.namespace),
+            metrics=self.metrics,
+            clock=_utc_now,
+            monotonic=time.monotonic,
+            identity=settings.identity,
+            namespaces=settings.watch_namespaces,
+        )
         self._objectives = Objectives(
             api=api,
             cache=self.cache,
             sources=sources,
             standings=self._standings,
+            ledgers=self.ledgers,
             metrics=self.metrics,
             clock=_utc_now,
             changed=self._objective_changed,
@@ -149,10 +162,16 @@ class Assembly:
         if self.synced and self.leading():
             await self._writer.sweep()
 
+    async def sweep_ledgers(self) -> None:
+        """Delete what was counted for objectives that went while nobody watched."""
+        if self.synced and self.leading():
+            await self.ledgers.sweep(self._objective_uids, listed=self._listed)
+
     async def begin(self) -> None:
         """Connect to the sources and make every object due, for a process that begins to lead."""
         self._standings.clear()
         self._policies.begin()
+        self.ledgers.begin()
         await self._sources.prepare()
         for resource in (SOURCES, OBJECTIVES, OVERRIDES, POLICIES):
             for key in self.cache.keys(resource):
@@ -160,7 +179,7 @@ class Assembly:
 
     async def take_list(self, resource: Resource) -> None:
         """Take a full list of `resource` in, and evaluate what it shows to be new or gone."""
-        listed, began = set(), self.cache.stamp
+        listed, began, since = set(), self.cache.stamp, time.monotonic()
         namespaces = self._settings.watch_namespaces if resource.namespaced else ()
         for namespace in namespaces or (None,):
             async for body in self.api.list(resource, namespace=namespace):
@@ -168,6 +187,8 @@ class Assembly:
                 listed.add(key_of(resource, body))
         for key in self.cache.retain(resource, listed, began=began):
             self._gone(key)
+        if resource is OBJECTIVES:
+            self._listed = since
 
     async def observe(self, resource: Resource, kind: str | None, body: dict[str, Any]) -> None:
         """Take one watch event in, and evaluate what it concerns."""
@@ -264,6 +285,9 @@ class Assembly:
             key = Key(POLICIES.plural, namespace, policy.metadata.name)
             self.dispatcher.now(key, after=after)
 
+    def _objective_uids(self) -> set[str]:
+        return {self.cache.uid(key) for key in self.cache.keys(OBJECTIVES)}
+
     def _objectives_shown(self) -> Iterator[tuple[Key, Shown]]:
         for key in self.cache.keys(OBJECTIVES):
             state, found = self._standings.get(key.namespace, key.name), self.cache.get(key)
@@ -292,6 +316,7 @@ class Assembly:
             synced=self.synced,
             killed=isinstance(self._switch, KillSwitch),
             lag=self.dispatcher.lag,
+            ledgers_overdue=self.ledgers.overdue() if self.leading() else 0,
         )
 
 

@@ -16,6 +16,7 @@ from sluice.api.slo import (
 )
 from sluice.budget.account import Evaluation
 from sluice.controller.complaint import Complaints
+from sluice.controller.ledgers import Ledgers
 from sluice.controller.objective_events import (
     condition,
     level_changed,
@@ -70,6 +71,7 @@ class Objectives:
         cache: Cache,
         sources: Sources,
         standings: Standings,
+        ledgers: Ledgers,
         metrics: Metrics,
         clock: Callable[[], datetime],
         changed: Changed,
@@ -83,6 +85,7 @@ class Objectives:
         self._cache = cache
         self._sources = sources
         self._standings = standings
+        self._ledgers = ledgers
         self._metrics = metrics
         self._clock = clock
         self._changed = changed
@@ -119,6 +122,8 @@ class Objectives:
                 return 0.0
             await self._publish(slo, outcome)
         else:
+            if key in self._meters:
+                self._ledgers.forget(self._meters[key].uid)
             self._forget(key)
             return None
         return self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
@@ -134,6 +139,7 @@ class Objectives:
         meter = self._meter(key, slo)
         if isinstance(meter, Failure):
             return meter
+        await self._ledgers.take_up(slo, meter, self._meters[key].key)
         if meter.complete(self._clock().timestamp()):
             return self._outcome(slo, meter, await meter.advance(self._clock().timestamp()))
         with patiently():
@@ -158,8 +164,6 @@ class Objectives:
             if slo.status.error_budget is None and len(self._unread) > HISTORIES:
                 await self._tell_progress(slo, meter)  # it will wait for others
             return None
-        if not isinstance(read, Failure):
-            self._unread.discard(_key(slo))
         return self._outcome(slo, meter, read)
 
     async def _tell_progress(
@@ -173,6 +177,8 @@ class Objectives:
         self, slo: ServiceLevelObjective, meter: Meter, read: Reading | Failure
     ) -> Outcome:
         if not isinstance(read, Failure):
+            self._unread.discard(_key(slo))
+            self._ledgers.measured(slo.metadata.uid)
             return _evaluated(meter, slo, read.at)
         self._metrics.source_failures.labels(slo.spec.source.name, read.reason).inc()
         if read.reason is Reason.SOURCE_UNAUTHORIZED:
@@ -191,6 +197,8 @@ class Objectives:
         if known is not None and (known.uid, known.key) == (uid, made_for):
             known.spec = slo.spec
             return known.meter
+        if known is not None and known.uid != slo.metadata.uid:
+            self._ledgers.forget(known.uid)
         meter = Meter(slo.spec, source, settle=self._settle)
         self._meters[key] = _Measuring(uid, made_for, slo.spec, meter)
         self._unread.add(key)

@@ -85,8 +85,7 @@ class Meter:
 
     def complete(self, now: float) -> bool:
         """Whether the whole window was read, so that `advance` needs to read only what is new."""
-        oldest = self.account.oldest
-        return oldest is not None and oldest <= self.account.window.needs(now)
+        return self.account.complete(now)
 
     async def begin(self, now: float) -> Failure | None:
         """Find out what is to be read, and read the newest day of it."""

@@ -21,6 +21,9 @@ _READ_SECONDS = 30
 # Shorter than the time after which another process may lead, for a write on its way is not fenced.
 _WRITE_SECONDS = 10
 _PAGE = 500
+_JSON = "application/json"
+# Source: kubernetes.io/docs/reference/using-api/api-concepts, "Metadata-only fetches".
+_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _CONFLICT = 409
 _NOT_FOUND = 404
 
@@ -73,14 +76,22 @@ class ApiServer:
             raise
 
     async def list(
-        self, resource: Resource, *, namespace: str | None = None, labels: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        metadata_only: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
         """All objects, in pages of 500; `labels` is a label selector."""
+        accept = _METADATA if metadata_only else _JSON
         query = {"limit": str(_PAGE)}
         if labels:
             query["labelSelector"] = labels
         while True:
-            page = await self._request("GET", resource.path(namespace=namespace), query=query)
+            page = await self._request(
+                "GET", resource.path(namespace=namespace), query=query, accept=accept
+            )
             for item in page.get("items") or []:
                 yield item
             proceed = page.get("metadata", {}).get("continue")
@@ -152,7 +163,8 @@ class ApiServer:
         *,
         body: Any = None,
         query: dict[str, str] | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> dict[str, Any]:
         if method != "GET" and not self._fence():
             raise ApiError(
@@ -160,7 +172,7 @@ class ApiServer:
                 reason="NotLeading",
                 message=f"{method} {path}: not sent, another process holds the Lease",
             )
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         if query:
             path = f"{path}?{urlencode(query)}"
         try:

@@ -31,12 +31,16 @@ class PolicyReading:
 
 @dataclass(frozen=True, slots=True)
 class ProcessReading:
-    """The controller itself; lag in seconds behind the schedule."""
+    """The controller itself; lag in seconds behind the schedule.
+
+    `ledgers_overdue` is how many objectives have counted for long what is not stored.
+    """
 
     leading: bool
     synced: bool
     killed: bool
     lag: float
+    ledgers_overdue: int = 0
 
 
 class Metrics:
@@ -68,6 +72,13 @@ class Metrics:
             "sluice_writes",
             "Writes to the API server, by what was written and outcome.",
             ("target", "outcome"),
+            registry=self.registry,
+        )
+        self.ledger_reads = Counter(
+            "sluice_ledger_reads",
+            "Reads of a stored ledger, by what it was: resumed, kept, none, other, damaged, newer "
+            "or error.",
+            ("outcome",),
             registry=self.registry,
         )
 
@@ -113,6 +124,11 @@ class _Readings(Collector):
                 "sluice_schedule_lag_seconds",
                 "How late evaluations began, at the worst of the last minute or two.",
                 process.lag,
+            ),
+            (
+                "sluice_ledgers_overdue",
+                "Objectives of which more than two hours of counts are not stored.",
+                process.ledgers_overdue,
             ),
         ):
             family = GaugeMetricFamily(name, help_text)

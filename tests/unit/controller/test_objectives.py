@@ -8,6 +8,7 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective
+from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.standings import Standings
 from sluice.indicators.answers import Answer, Series
@@ -17,7 +18,8 @@ from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import PART, SIDE, Part, Side
 from sluice.indicators.sources import Sources
 from sluice.kube.cache import Cache, Key
-from sluice.kube.resources import OBJECTIVES, Resource
+from sluice.kube.ledgers import LedgerStore
+from sluice.kube.resources import CONFIG_MAPS, OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
 
 KEY = Key("servicelevelobjectives", "shop", "checkout")
@@ -47,14 +49,32 @@ def sources() -> Sources:
     return Sources()
 
 
+class Nothing:
+    """An API server in which no ledger is."""
+
+    async def get(self, resource: Resource, name: str, *, namespace: str) -> None:
+        assert resource is CONFIG_MAPS
+        assert (name, namespace) != ("", "")
+
+
 @pytest.fixture
 def objectives(sources: Sources) -> Objectives:
+    metrics = Metrics()
+    ledgers = Ledgers(
+        api=None,  # type: ignore[arg-type]
+        store=LedgerStore(Nothing(), namespace="sluice-system"),  # type: ignore[arg-type]
+        metrics=metrics,
+        clock=lambda: datetime(2026, 8, 20, tzinfo=UTC),
+        monotonic=lambda: 0.0,
+        identity="test",
+    )
     return Objectives(
         api=None,  # type: ignore[arg-type]
         cache=Cache(),
         sources=sources,
         standings=Standings(monotonic=lambda: 0.0, lasts=1.0),
-        metrics=Metrics(),
+        ledgers=ledgers,
+        metrics=metrics,
         clock=lambda: datetime(2026, 8, 20, tzinfo=UTC),
         changed=lambda *_: None,
         refused=lambda _: None,
