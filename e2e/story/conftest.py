@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from e2e.harness import ControlPlane, NoPrometheus
-from e2e.stack import EXAMPLE, SERVICES, Controller, Stack, installed, stack
+from e2e.stack import EXAMPLE, SERVICES, SPENT, Controller, Stack, installed, stack
 from e2e.story.team import Team
 
 Start = Callable[..., Controller]
@@ -21,7 +21,9 @@ def everything(control_plane: ControlPlane) -> Iterator[Stack]:
     with ExitStack() as resources:
         kubeconfig = resources.enter_context(installed(control_plane))
         try:
-            yield resources.enter_context(stack(control_plane, kubeconfig, [EXAMPLE, *SERVICES]))
+            yield resources.enter_context(
+                stack(control_plane, kubeconfig, [EXAMPLE, SPENT, *SERVICES])
+            )
         except NoPrometheus as reason:
             pytest.skip(str(reason))
 
