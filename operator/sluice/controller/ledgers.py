@@ -305,7 +305,10 @@ class Ledgers:
             self._tell("ledger not stored: it is kept in memory", entry, error)
         else:
             self._metrics.writes.labels("ledger", "ok").inc()
-            entry.stored, entry.failures, delay = archive.kept.closed, 0, float(HOUR)
+            # Thousands that were read at the same time are not to be stored so every hour.
+            first = entry.stored is None
+            delay = HOUR * random.random() if first else HOUR  # noqa: S311 - jitter, not a secret
+            entry.stored, entry.failures = archive.kept.closed, 0
             entry.since = self._monotonic()
         jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         entry.due = self._monotonic() + delay * jitter

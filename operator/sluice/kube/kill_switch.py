@@ -1,7 +1,6 @@
 """The kill switch: a ConfigMap whose presence lifts all enforcement, for as long as it is there.
 
-It is read by name, not watched: a watch would need the right to list ConfigMaps, and the switch
-must work with the least that can be granted.
+It is read by name, not watched: the switch must work with the least that can be granted.
 """
 
 from dataclasses import dataclass

@@ -172,16 +172,21 @@ async def test_the_whole_window_is_stored_once_it_is_read_and_then_by_the_hour(
     with running(Controller(api)) as one:
         await one.evaluate()
         assert closed(api) == NOON + 900
-        for _ in range(50):
-            one.wait(60)
+        for _ in range(5 * 10):
+            one.wait(360)
             await one.evaluate()
-        assert closed(api) == NOON + 900
-        assert api.asked.count(("apply", NAME)) == 1
-        assert api.asked.count(("get", NAME)) == 1
-        one.wait(HOUR)
+            assert one.now - closed(api) <= 1.1 * HOUR + 900
+    # The second time comes at random, so that thousands do not come together.
+    assert 5 <= api.asked.count(("apply", NAME)) <= 8
+    assert api.asked.count(("get", NAME)) == 1
+
+
+async def test_a_ledger_that_was_stored_is_not_stored_again_at_once(api: ConfigMaps) -> None:
+    with running(Controller(api)) as one:
         await one.evaluate()
-        assert closed(api) > NOON + HOUR
-        assert api.asked.count(("apply", NAME)) == 2
+        for _ in range(20):
+            await one.evaluate()
+    assert api.asked.count(("apply", NAME)) == 1
 
 
 async def test_a_ledger_tells_people_what_it_is_of(api: ConfigMaps) -> None:
@@ -398,9 +403,9 @@ async def test_a_write_that_fails_disturbs_nothing_and_is_tried_again_less_and_l
 ) -> None:
     api.refused["apply"] = 403
     with running(Controller(api)) as one:
-        for _ in range(4 * 60):
+        for _ in range(4 * 20):
             await one.evaluate()
-            one.wait(60)
+            one.wait(180)
         failed = one.count("sluice_writes_total", target="ledger", outcome="error")
         assert 15 < failed < 45
         assert one.ledgers.overdue() == 1

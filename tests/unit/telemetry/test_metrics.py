@@ -10,7 +10,7 @@ from sluice.telemetry.objective_samples import ObjectiveReading, Shown
 
 def watched(objectives: list[ObjectiveReading], policies: list[PolicyReading]) -> Metrics:
     metrics = Metrics()
-    process = ProcessReading(leading=True, synced=True, killed=False, lag=0.5)
+    process = ProcessReading(leading=True, synced=True, killed=False, lag=0.5, ledgers_overdue=2)
     metrics.watch(
         lambda: ((one.name, Shown((one,), lambda one=one: one)) for one in objectives),
         lambda: policies,
@@ -25,6 +25,10 @@ def exposed(objectives: list[ObjectiveReading], policies: list[PolicyReading]) -
 
 def reading(name: str, *, known: bool = True) -> ObjectiveReading:
     return ObjectiveReading("shop", name, known, 0.5, 0.999, {"1h": 14.4}, {("Page", "1h"): True})
+
+
+def test_the_process_shows_how_many_ledgers_wait_to_be_stored() -> None:
+    assert "sluice_ledgers_overdue 2.0" in exposed([], [])
 
 
 def test_an_objective_shows_ratios_and_burn_rates() -> None:
