@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Mark:
 
     Attributes:
         present: how many series there were.
-        boundaries: the values at the ends of the last slices.
+        boundaries: the values at the ends of the last slices; None is kept of an infinite one.
     """
 
     present: float = 0.0
@@ -123,7 +124,10 @@ def encode(archive: Archive, *, key: str) -> bytes:
         "slices": len(kept.slices),
         "hours": len(kept.hours),
         "present": archive.mark.present,
-        "boundaries": [[time, list(each)] for time, each in archive.mark.boundaries.items()],
+        "boundaries": [
+            [time, [value if value is not None and isfinite(value) else None for value in each]]
+            for time, each in archive.mark.boundaries.items()
+        ],
     }
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
     columns = b"".join(part.tobytes() for rows in (kept.slices, kept.hours) for part in _out(rows))

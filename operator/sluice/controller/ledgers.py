@@ -298,7 +298,7 @@ class Ledgers:
             return
         try:
             await self._store.write(entry.objective, encode(archive, key=entry.key))
-        except ApiError as error:
+        except Exception as error:  # noqa: BLE001 - measuring goes on, whatever it is
             self._metrics.writes.labels("ledger", "error").inc()
             delay = min(_LAST_RETRY, _FIRST_RETRY * 2.0**entry.failures)
             entry.failures += 1
@@ -320,11 +320,18 @@ class Ledgers:
             # The next sweep finds it.
             _log.warning("ledger not deleted", configmap=name, error=error.message)
 
-    def _tell(self, what: str, entry: _Entry, error: ApiError) -> None:
+    def _tell(self, what: str, entry: _Entry, error: Exception) -> None:
         """Log a failure, but not one a minute for each of thousands."""
         now = self._monotonic()
         if now - self._told < _TELL_AGAIN:
             return
         self._told = now
         about = f"{entry.objective.namespace}/{entry.objective.name}"
-        _log.warning(what, objective=about, error=error.message, overdue=self.overdue())
+        unforeseen = not isinstance(error, ApiError)
+        _log.warning(
+            what,
+            objective=about,
+            error=repr(error) if unforeseen else str(error),
+            overdue=self.overdue(),
+            exc_info=unforeseen,
+        )

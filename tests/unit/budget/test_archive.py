@@ -134,6 +134,12 @@ def test_an_account_without_an_origin_has_none_afterwards() -> None:
     assert usable(stored(account)).origin is None
 
 
+def test_a_boundary_value_that_is_no_number_is_none_afterwards() -> None:
+    mark = Mark(1.0, {NOON: (np.inf, -np.inf, np.nan, 1.5)})
+    archive = usable(stored(read_back(WINDOWS[0]), mark))
+    assert archive.mark.boundaries == {NOON: (None, None, None, 1.5)}
+
+
 DATA = stored(read_back(WINDOWS[0]))
 
 

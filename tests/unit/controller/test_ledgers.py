@@ -225,7 +225,7 @@ async def test_another_process_reads_only_what_has_happened_since(api: ConfigMap
 async def test_at_the_end_everything_that_is_closed_is_stored(api: ConfigMaps) -> None:
     with running(Controller(api)) as one:
         await one.evaluate()
-        one.wait(1200)
+        one.now += 1200  # the hour is not over
         await one.evaluate()
     assert closed(api) == NOON + 900
     await one.ledgers.flush(seconds=1)
@@ -415,6 +415,22 @@ async def test_a_write_that_fails_disturbs_nothing_and_is_tried_again_less_and_l
         await one.evaluate()
         assert one.count("sluice_writes_total", target="ledger", outcome="ok") == 1
         assert one.ledgers.overdue() == 0
+
+
+async def test_a_ledger_that_cannot_be_written_down_ends_no_process(
+    api: ConfigMaps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panic(*_: Any, **__: Any) -> bytes:
+        raise RuntimeError("unforeseen")
+
+    with running(Controller(api)) as one, monkeypatch.context() as broken:
+        broken.setattr("sluice.controller.ledgers.encode", panic)
+        await one.evaluate()
+        assert one.count("sluice_writes_total", target="ledger", outcome="error") == 1
+        broken.undo()
+        one.wait(60)
+        await one.evaluate()
+        assert closed(api) == NOON + 900
 
 
 async def test_the_ledger_goes_with_its_objective(api: ConfigMaps) -> None:
