@@ -13,7 +13,7 @@ from e2e.story.conftest import Start
 from e2e.story.manifests import Object, objective
 from e2e.story.team import OBJECTIVE, Team
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
+pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(300)]
 
 SLO = "availability"
 SLICE, HOUR = 300, 3600
@@ -22,7 +22,7 @@ SLACK = 5.0
 """Requests that may come between two looks at a counter."""
 
 FAILURES = 7
-TAKE_OVER = 40.0
+TAKE_OVER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Ledger:
         return "" if found is None else found["binaryData"]["ledger"]
 
     def until_stored(self) -> None:
-        self.team.until("stored", lambda: self.content != "")
+        self.team.until("stored", lambda: self.content != "", timeout=TAKE_OVER)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def declared(team: Team) -> Ledger:
 
 
 def until_known(team: Team) -> None:
-    team.until_condition("BudgetKnown", "BudgetKnown", of=OBJECTIVE, name=SLO)
+    team.until_condition("BudgetKnown", "BudgetKnown", of=OBJECTIVE, name=SLO, timeout=TAKE_OVER)
 
 
 def reads(running: Controller, outcome: str) -> float:
