@@ -48,14 +48,14 @@ format: setup ## Format and fix what can be fixed
 	ruff check --fix .
 
 tools: setup ## Build and fetch what the tests need (cached; about nine minutes the first time)
-	@echo "==> Control plane, kubectl, Helm and Prometheus for the tests (cached in $(CACHE))"
+	@echo "==> Control plane, kubectl, Helm, Prometheus and PostgreSQL for the tests (cached in $(CACHE))"
 	python -m e2e.harness build || echo "==> Not all of it can be had: the tests that need it say so at the end"
 
 unit: setup ## Run the fast tests, which need nothing
 	pytest tests/unit
 
 test: setup tools ## Run all tests: unit, integration, end to end
-	@echo "==> All tests: unit, integration (real Prometheus), end to end (real control plane)"
+	@echo "==> All tests: unit, integration (real Prometheus and PostgreSQL), end to end (real control plane)"
 	pytest $(PYTEST)
 	echo "TESTS PASSED"
 

@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane, a real Prometheus and a simulated service to test with."""
+"""A real Kubernetes control plane, Prometheus and PostgreSQL, and a simulated service."""
 
 from e2e.harness.client import Kubectl, KubectlError
 from e2e.harness.cluster import RUN_LABEL, ControlPlane
@@ -6,6 +6,8 @@ from e2e.harness.controlplane import control_plane
 from e2e.harness.errors import NoControlPlane
 from e2e.harness.history import History, Target, simulate
 from e2e.harness.polling import wait_until
+from e2e.harness.postgres_programs import NoPostgres, postgres_programs
+from e2e.harness.postgres_server import Certificate, Postgres, postgres
 from e2e.harness.processes import Daemon, DaemonFailedError, Scope, scope
 from e2e.harness.programs import helm, kubectl
 from e2e.harness.prometheus_programs import NoPrometheus, prometheus_programs
@@ -17,6 +19,7 @@ from e2e.harness.traffic import BOUNDS, Counts, events
 __all__ = [
     "BOUNDS",
     "RUN_LABEL",
+    "Certificate",
     "ControlPlane",
     "Counts",
     "Daemon",
@@ -25,7 +28,9 @@ __all__ = [
     "Kubectl",
     "KubectlError",
     "NoControlPlane",
+    "NoPostgres",
     "NoPrometheus",
+    "Postgres",
     "Prometheus",
     "Sample",
     "Scope",
@@ -36,6 +41,8 @@ __all__ = [
     "events",
     "helm",
     "kubectl",
+    "postgres",
+    "postgres_programs",
     "prometheus",
     "prometheus_programs",
     "scope",

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from e2e.harness.controlplane import control_plane
 from e2e.harness.gotools import ALL, built
 from e2e.harness.history import History, simulate
+from e2e.harness.postgres_programs import postgres_programs
 from e2e.harness.programs import kubectl
 from e2e.harness.progress import say
 from e2e.harness.prometheus_programs import prometheus_programs
@@ -46,6 +47,7 @@ def _build() -> int:
     for tool in ALL:
         print(f"{tool.name}: {built(tool)}")
     print(f"prometheus: {prometheus_programs().prometheus}")
+    print(f"postgresql: {postgres_programs().directory}")
     return 0
 
 
