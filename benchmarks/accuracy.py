@@ -28,6 +28,7 @@ from sluice.budget.budget import Budget
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.sources import NamedSource
 from tests.integration.prometheus.synthetic import REQUESTS
 
 POINTS = 0.1
@@ -131,7 +132,7 @@ def _peers(question: Question, seconds: int) -> dict[str, str]:
 
 async def _read(spec: ServiceLevelObjectiveSpec, source: Prometheus, begin: float) -> Budget:
     """The budget at the end, of a meter that begins at `begin` and ticks from then on."""
-    meter, now = Meter(spec, source), begin
+    meter, now = Meter(spec, NamedSource(source)), begin
     while now <= END:
         reading = await meter.advance(now)
         if not isinstance(reading, Reading):

@@ -33,6 +33,7 @@ from sluice.indicators.answers import Raw
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.sources import NamedSource
 
 SERIES = (10, 100, 1000)
 SCRAPES = (15, 30, 60)
@@ -192,7 +193,7 @@ async def _follow(service: Service, source: Counting) -> None:
             },
         }
     )
-    meter = Meter(spec, source)
+    meter = Meter(spec, NamedSource(source))
     # It has settled by then: closings refer to what the ones before them have read.
     begin = END - 2 * HOUR
     await _advance(meter, begin, HOUR)

@@ -107,6 +107,10 @@ class Operator(StrEnum):
     GREATER_OR_EQUAL = "GreaterOrEqual"
 
 
+Limit = Annotated[str, Field(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$", max_length=26)]
+"""A decimal number as a string, because `0.1` as a float is not 0.1."""
+
+
 class ThresholdIndicator(Spec):
     """A value that keeps to a limit, looked at every five minutes."""
 
@@ -117,16 +121,77 @@ class ThresholdIndicator(Spec):
         )
     )
     operator: Operator = Field(description="How a good value compares with `value`.")
-    value: str = Field(
-        pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$",
-        max_length=26,
-        description='The limit, a decimal number as a string: "1000".',
+    value: Limit = Field(description='The limit, a decimal number as a string: "1000".')
+
+
+Sql = Annotated[str, Field(min_length=1, max_length=8192)]
+"""One SELECT in the SQL of PostgreSQL; the rest of its syntax is checked by the database."""
+
+RANGE_RULE = rule(
+    "self.query.contains('$start') && self.query.contains('$end')",
+    "a query must contain $start and $end, the time that it counts over: "
+    "at > $start and at <= $end",
+)
+
+
+class SqlCounts(Spec):
+    """Events that a query counts between two times."""
+
+    model_config = ConfigDict(json_schema_extra=cel(RANGE_RULE))
+    query: Sql = Field(
+        description=(
+            "SQL that gives one row with the columns `total` and `bad` (or `good`): the events "
+            "after `$start` up to and including `$end`, which are of type timestamptz: "
+            "`select count(*) as total, count(*) filter (where status >= 500) as bad "
+            "from requests where at > $start and at <= $end`. It is asked for any time of the "
+            "window, so an index on the time is needed."
+        )
     )
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        require((RANGE_RULE, "$start" in self.query and "$end" in self.query))
+        return self
+
+
+class SqlValue(Spec):
+    """A value that keeps to a limit, looked at once in five minutes; its past cannot be read."""
+
+    query: Sql = Field(
+        description=(
+            "SQL that gives one row with one column, a number. `$start` and `$end` may stand in "
+            "it: the last five minutes."
+        )
+    )
+    operator: Operator = Field(description="How a good value compares with `value`.")
+    value: Limit = Field(description='The limit, a decimal number as a string: "100".')
+
+
+COUNTS_OR_VALUE = rule("has(self.counts) != has(self.value)", "set exactly one of counts and value")
+
+
+class SqlIndicator(Spec):
+    """What a query to a PostgreSQL gives: exactly one of counts and value."""
+
+    model_config = ConfigDict(json_schema_extra=cel(COUNTS_OR_VALUE))
+    counts: SqlCounts | None = Field(
+        default=None, description="Good or bad events over all events; the past is read, too."
+    )
+    value: SqlValue | None = Field(
+        default=None,
+        description="A value that keeps to a limit; only with `budgeting.timeslices`.",
+    )
+
+    @model_validator(mode="after")
+    def _check_counts_or_value(self) -> Self:
+        require((COUNTS_OR_VALUE, (self.counts is None) != (self.value is None)))
+        return self
 
 
 ONE_INDICATOR = rule(
-    "(has(self.ratio) ? 1 : 0) + (has(self.latency) ? 1 : 0) + (has(self.threshold) ? 1 : 0) == 1",
-    "set exactly one of ratio, latency and threshold",
+    "[has(self.ratio), has(self.latency), has(self.threshold), has(self.sql)]"
+    ".filter(it, it).size() == 1",
+    "set exactly one of ratio, latency, threshold and sql",
 )
 
 
@@ -144,9 +209,13 @@ class Indicator(Spec):
         default=None,
         description="A value that keeps to a limit; only with `budgeting.timeslices`.",
     )
+    sql: SqlIndicator | None = Field(
+        default=None,
+        description="What a query gives; only with a source that is a PostgreSQL.",
+    )
 
     @model_validator(mode="after")
     def _check_one_indicator(self) -> Self:
-        kinds = (self.ratio, self.latency, self.threshold)
+        kinds = (self.ratio, self.latency, self.threshold, self.sql)
         require((ONE_INDICATOR, sum(kind is not None for kind in kinds) == 1))
         return self

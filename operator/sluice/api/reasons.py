@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NOT_A_COUNTER = "NotACounter"
     BUCKET_NOT_FOUND = "BucketNotFound"
     SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_MISMATCH = "SourceMismatch"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_UNAUTHORIZED = "SourceUnauthorized"
     SOURCE_TIMEOUT = "SourceTimeout"

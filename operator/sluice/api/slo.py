@@ -57,12 +57,16 @@ THRESHOLD_RULE = rule(
     "!has(self.indicator.threshold) || has(self.budgeting)",
     "a threshold has no events to count: set budgeting.timeslices",
 )
+VALUE_RULE = rule(
+    "!has(self.indicator.sql) || !has(self.indicator.sql.value) || has(self.budgeting)",
+    "a value has no events to count: set budgeting.timeslices",
+)
 
 
 class ServiceLevelObjectiveSpec(Spec):
     """A promise about a service, and how to measure whether it is kept."""
 
-    model_config = ConfigDict(json_schema_extra=cel(AGREEMENT_RULE, THRESHOLD_RULE))
+    model_config = ConfigDict(json_schema_extra=cel(AGREEMENT_RULE, THRESHOLD_RULE, VALUE_RULE))
     service: str = Field(
         default="",
         max_length=253,
@@ -105,8 +109,12 @@ class ServiceLevelObjectiveSpec(Spec):
     @model_validator(mode="after")
     def _check_fields_together(self) -> Self:
         below = self.agreement is None or Decimal(self.agreement) < Decimal(self.objective)
-        counted = self.indicator.threshold is None or self.budgeting is not None
-        require((AGREEMENT_RULE, below), (THRESHOLD_RULE, counted))
+        sliced, sql = self.budgeting is not None, self.indicator.sql
+        require(
+            (AGREEMENT_RULE, below),
+            (THRESHOLD_RULE, self.indicator.threshold is None or sliced),
+            (VALUE_RULE, sql is None or sql.value is None or sliced),
+        )
         return self
 
 

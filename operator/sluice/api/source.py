@@ -9,22 +9,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from sluice.api.base import Name, Spec, Status, cel, require, rule
+from sluice.api.base import Spec, Status, cel, require, rule
 from sluice.api.metadata import Condition, ObjectMeta
-
-_SECRETS = "in the controller's namespace"
-
-
-class SecretKey(Spec):
-    """One entry of a Secret in the controller's own namespace."""
-
-    name: Name = Field(description="The Secret's name.")
-    key: str = Field(
-        pattern=r"^[-._a-zA-Z0-9]+$", max_length=253, description="The key in its `data`."
-    )
-
-    def __str__(self) -> str:
-        return f"{self.name}[{self.key}]"
+from sluice.api.postgresql import PostgreSQLSource
+from sluice.api.secrets import IN_OUR_NAMESPACE as _SECRETS
+from sluice.api.secrets import SecretKey
 
 
 class BasicAuth(Spec):
@@ -234,10 +223,21 @@ class PrometheusSource(Spec):
         yield from (reference for reference in named if reference is not None)
 
 
-class MetricSourceSpec(Spec):
-    """One source of counts."""
+ONE_SOURCE = rule(
+    "has(self.prometheus) != has(self.postgresql)", "set exactly one of prometheus and postgresql"
+)
 
-    prometheus: PrometheusSource = Field(description="A server that speaks Prometheus' HTTP API.")
+
+class MetricSourceSpec(Spec):
+    """One source of counts: exactly one kind."""
+
+    model_config = ConfigDict(json_schema_extra=cel(ONE_SOURCE))
+    prometheus: PrometheusSource | None = Field(
+        default=None, description="A server that speaks Prometheus' HTTP API."
+    )
+    postgresql: PostgreSQLSource | None = Field(
+        default=None, description="A PostgreSQL database, for indicators of kind `sql`."
+    )
     max_concurrent: int = Field(
         default=4,
         strict=True,
@@ -245,6 +245,25 @@ class MetricSourceSpec(Spec):
         le=64,
         description="Queries to the source under way at once; others wait.",
     )
+
+    @model_validator(mode="after")
+    def _check_one_source(self) -> Self:
+        require((ONE_SOURCE, (self.prometheus is None) != (self.postgresql is None)))
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where the source is, for messages and logs."""
+        if self.prometheus is not None:
+            return self.prometheus.url
+        assert self.postgresql is not None
+        return self.postgresql.address
+
+    def secrets(self) -> Iterator[SecretKey]:
+        """Every entry of a Secret that the source refers to."""
+        for kind in (self.prometheus, self.postgresql):
+            if kind is not None:
+                yield from kind.secrets()
 
 
 class MetricSourceStatus(Status):

@@ -16,6 +16,8 @@ from sluice.cli.check_objects import Declarations, declared
 from sluice.cli.check_report import as_json, print_tables
 from sluice.cli.check_verdict import Exit, exit_status, explanations
 from sluice.controller.settings import ENV_PREFIX, base_url
+from sluice.indicators.failure import Failure
+from sluice.indicators.sql_reader import stated_sql
 
 _EARLIEST = 1971
 """A year in which the longest window has begun after 1970, where the seconds of Unix begin."""
@@ -102,8 +104,15 @@ def _time(text: str | None) -> datetime:
 def _missing(declarations: Declarations, url: str | None, *, unread: bool) -> Iterator[Finding]:
     """What the objects need and there is not."""
     for it in declarations.objectives:
-        name = it.object.spec.source.name
-        if name != SOURCE:
+        name, sql = it.object.spec.source.name, it.object.spec.indicator.sql
+        if sql is not None:
+            statement = stated_sql(sql)
+            if isinstance(statement, Failure):
+                yield Finding(it.where, statement.message)
+            message = "spec.indicator.sql: there is no database here to measure it in; the "
+            message += "controller does, in the MetricSource that spec.source.name names"
+            yield Finding(it.where, message)
+        elif name != SOURCE:
             message = f"spec.source.name: there is no {name!r} here, only {SOURCE!r} (--prometheus)"
             yield Finding(it.where, message)
     if declarations.objectives and url is None:

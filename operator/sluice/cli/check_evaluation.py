@@ -20,6 +20,7 @@ from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.resolve import resolve, stated
+from sluice.indicators.sources import NamedSource
 from sluice.policy.decision import Decision, decide
 from sluice.policy.memory import Memory
 from sluice.policy.objective import ObjectiveState
@@ -93,6 +94,7 @@ async def unreadable(
     objectives: Sequence[Declared[ServiceLevelObjective]], *, url: str | None, at: datetime
 ) -> list[Finding]:
     """What keeps indicators from being read, said without reading them; without a URL, offline."""
+    objectives = [it for it in objectives if it.object.spec.indicator.sql is None]
     if url is None:
         return [
             Finding(it.where, field.parsed.message)
@@ -117,7 +119,7 @@ async def _measure_all(
     objectives: Sequence[Declared[ServiceLevelObjective]], url: str, at: datetime
 ) -> list[Outcome]:
     async def measure(slo: ServiceLevelObjective, source: Prometheus) -> Outcome:
-        meter = Meter(slo.spec, source)
+        meter = Meter(slo.spec, NamedSource(source))
         reading = await meter.advance(at.timestamp())
         if isinstance(reading, Failure):
             return reading

@@ -14,7 +14,7 @@ from kubernetes.aio import client
 from sluice.api.conditions import ConditionType
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import AlertState, ServiceLevelObjective
-from sluice.api.source import MetricSourceSpec
+from sluice.controller.connections import Connections
 from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
@@ -24,7 +24,6 @@ from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.sources import MetricSources
 from sluice.controller.standings import Standings
-from sluice.indicators.credentials import Credentials
 from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import DEFAULT, Sources
@@ -82,7 +81,7 @@ class Assembly:
             api=api,
             cache=self.cache,
             sources=sources,
-            connect=self._connect,
+            connect=Connections(self._session, query_timeout=settings.query_timeout).connect,
             fallback=self._fallback(),
             namespace=settings.namespace,
             clock=_utc_now,
@@ -253,19 +252,6 @@ class Assembly:
         key = Key(SOURCES.plural, "", name)
         if self.cache.get(key) is not None:
             self.dispatcher.now(key, after=_AFTER_REFUSAL)
-
-    def _connect(
-        self, name: str, declared: MetricSourceSpec, credentials: Credentials
-    ) -> GuardedSource:
-        source = Prometheus(
-            name,
-            declared.prometheus.url,
-            self._session,
-            credentials=credentials,
-            dedup_label=declared.prometheus.dedup_label or "",
-            timeout=self._settings.query_timeout,
-        )
-        return GuardedSource(source, monotonic=time.monotonic, most=declared.max_concurrent)
 
     def _fallback(self) -> GuardedSource | None:
         """The source that the command line names; a password may stand in its URL."""

@@ -1,7 +1,8 @@
 """What the Secrets hold that a MetricSource refers to; read each time, never watched or kept."""
 
 from sluice.api.reasons import Reason
-from sluice.api.source import PrometheusSource, SecretKey
+from sluice.api.secrets import SecretKey
+from sluice.api.source import MetricSourceSpec
 from sluice.indicators.credentials import Secrets
 from sluice.indicators.failure import Failure
 from sluice.kube import secrets
@@ -11,7 +12,7 @@ _FORBIDDEN = 403
 
 
 async def read_secrets(
-    api: ApiServer, declared: PrometheusSource, *, namespace: str
+    api: ApiServer, declared: MetricSourceSpec, *, namespace: str
 ) -> Secrets | Failure:
     """What the entries hold that `declared` refers to.
 

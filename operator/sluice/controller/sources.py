@@ -12,9 +12,9 @@ from sluice.api.source import MetricSource, MetricSourceSpec
 from sluice.controller.complaint import Complaints
 from sluice.controller.source_secrets import read_secrets
 from sluice.controller.source_status import ready_changed, status_of
-from sluice.indicators.credentials import Credentials, Secrets, credentials
+from sluice.indicators.credentials import Secrets
 from sluice.indicators.failure import Failure
-from sluice.indicators.guard import GuardedSource
+from sluice.indicators.guard import Guarded, GuardedSource
 from sluice.indicators.sources import DEFAULT, Sources
 from sluice.kube import events
 from sluice.kube.api_server import ApiError, ApiServer
@@ -26,10 +26,9 @@ _INTERVAL = 180.0
 """Seconds between two probes of a source that answers; its Secrets are read again, too."""
 _RETRY = 20.0
 """The same for one that does not."""
-_PROBE = "vector(1)"
 
-Connect = Callable[[str, MetricSourceSpec, Credentials], GuardedSource]
-"""Makes the client of a source from its name and what is declared. Raises `ValueError`."""
+Connect = Callable[[str, MetricSourceSpec, Secrets], Guarded | Failure]
+"""Makes the client of a source from its name, what is declared, and what its Secrets hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class _Connection:
 
     declared: MetricSourceSpec
     secrets: Secrets
-    client: GuardedSource
+    client: Guarded
 
 
 class MetricSources:
@@ -124,37 +123,25 @@ class MetricSources:
         client = await self._connected(name, declared)
         if isinstance(client, Failure):
             return client
-        answer = await client.probe(_PROBE, self._clock().timestamp())
-        return answer if isinstance(answer, Failure) else None
+        return await client.probe(self._clock().timestamp())
 
-    async def _connected(self, name: str, declared: MetricSourceSpec) -> GuardedSource | Failure:
+    async def _connected(self, name: str, declared: MetricSourceSpec) -> Guarded | Failure:
         """The client of the source, a new one if what it is made from has changed."""
-        found = await read_secrets(self._api, declared.prometheus, namespace=self._namespace)
+        found = await read_secrets(self._api, declared, namespace=self._namespace)
         if isinstance(found, Failure):
             self._unusable(name, found.reason)
             return found
         known = self._connections.get(name)
         if known is not None and (known.declared, known.secrets) == (declared, found):
             return known.client
-        client = self._client(name, declared, found)
+        client = self._connect(name, declared, found)
         if isinstance(client, Failure):
             self._unusable(name, client.reason)
             return client
         self._connections[name] = _Connection(declared, found, client)
         self._sources.put(name, client)
-        _log.info("source connected", source=name, url=declared.prometheus.url)
+        _log.info("source connected", source=name, address=declared.address)
         return client
-
-    def _client(
-        self, name: str, declared: MetricSourceSpec, secrets: Secrets
-    ) -> GuardedSource | Failure:
-        made = credentials(declared.prometheus, secrets)
-        if isinstance(made, Failure):
-            return made
-        try:
-            return self._connect(name, declared, made)
-        except ValueError as error:
-            return Failure(Reason.INVALID_SPEC, f"spec.prometheus.url: {error}")
 
     def _unusable(self, name: str, reason: Reason) -> None:
         """Let every query fail; teams need not read which Secrets the platform has."""

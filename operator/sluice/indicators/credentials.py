@@ -7,12 +7,13 @@ header may hold).
 import os
 import ssl
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sluice.api.reasons import Reason
-from sluice.api.source import TLS, Header, PrometheusSource, SecretKey
+from sluice.api.secrets import SecretKey
+from sluice.api.source import TLS, Header, PrometheusSource
 from sluice.indicators.failure import Failure
 
 _HIDDEN = "[hidden]"
@@ -39,13 +40,18 @@ class Credentials:
 
     def hide(self, failure: Failure) -> Failure:
         """The failure without anything secret: a source may send back what it was sent."""
-        message = failure.message
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            message = message.replace(secret, _HIDDEN)
-        return Failure(failure.reason, message, divisible=failure.divisible)
+        return without_secrets(failure, self.secrets)
 
 
-class _InvalidSecretError(Exception):
+def without_secrets(failure: Failure, secrets: Iterable[str]) -> Failure:
+    """The failure with none of `secrets` in its message."""
+    message = failure.message
+    for secret in sorted(secrets, key=len, reverse=True):
+        message = message.replace(secret, _HIDDEN)
+    return replace(failure, message=message)
+
+
+class InvalidSecretError(Exception):
     """An entry of a Secret is not what it is used as; the message does not show it."""
 
 
@@ -62,7 +68,7 @@ def credentials(declared: PrometheusSource, secrets: Secrets) -> Credentials | F
     try:
         headers = dict(_headers(declared, secrets))
         tls = None if declared.tls is None else _context(declared.tls, secrets)
-    except _InvalidSecretError as error:
+    except InvalidSecretError as error:
         return Failure(Reason.INVALID_SECRET, str(error))
     return Credentials(headers, tls, frozenset(_never_shown(declared, secrets, headers)))
 
@@ -71,31 +77,40 @@ def _headers(declared: PrometheusSource, secrets: Secrets) -> Iterator[tuple[str
     for header in declared.headers:
         yield header.name, _value(header, secrets)
     if declared.bearer_token is not None:
-        yield "Authorization", f"Bearer {_text(declared.bearer_token, secrets)}"
+        yield "Authorization", f"Bearer {text_of(declared.bearer_token, secrets)}"
     if declared.basic_auth is not None:
         user, password = declared.basic_auth.username, declared.basic_auth.password
-        if ":" in _text(user, secrets):
-            raise _InvalidSecretError(f"Secret {user}: a user's name cannot have a colon")
-        pair = f"{_text(user, secrets)}:{_text(password, secrets)}"
+        if ":" in text_of(user, secrets):
+            raise InvalidSecretError(f"Secret {user}: a user's name cannot have a colon")
+        pair = f"{text_of(user, secrets)}:{text_of(password, secrets)}"
         yield "Authorization", f"Basic {b64encode(pair.encode()).decode()}"
 
 
 def _value(header: Header, secrets: Secrets) -> str:
     if header.secret is not None:
-        return _text(header.secret, secrets)
+        return text_of(header.secret, secrets)
     assert header.value is not None
     return header.value
 
 
-def _text(reference: SecretKey, secrets: Secrets) -> str:
-    """What the entry holds, without the line's end that editors and `echo` leave."""
+def worth_hiding(text: str) -> bool:
+    """Whether a secret is long enough to be cut out of texts."""
+    return len(text) >= _TOO_SHORT_TO_HIDE
+
+
+def text_of(reference: SecretKey, secrets: Secrets) -> str:
+    """What the entry holds, without the line's end that editors and `echo` leave.
+
+    Raises:
+        InvalidSecretError: it is no line of text.
+    """
     try:
         text = secrets[reference].decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise _InvalidSecretError(f"Secret {reference}: this is no text in UTF-8") from None
+        raise InvalidSecretError(f"Secret {reference}: this is no text in UTF-8") from None
     if not text or not text.isprintable():
         problem = "control characters" if text else "nothing"
-        raise _InvalidSecretError(f"Secret {reference}: there is {problem} in it: write one line")
+        raise InvalidSecretError(f"Secret {reference}: there is {problem} in it: write one line")
     return text
 
 
@@ -106,7 +121,7 @@ def _never_shown(
     public = () if tls is None else (tls.ca, tls.certificate)
     for reference, content in secrets.items():
         text = content.decode("utf-8", errors="replace").strip()
-        if reference not in public and len(text) >= _TOO_SHORT_TO_HIDE:
+        if reference not in public and worth_hiding(text):
             yield text
     yield from (
         value.rpartition(" ")[2] for name, value in headers.items() if name == "Authorization"
@@ -114,7 +129,7 @@ def _never_shown(
 
 
 def _context(tls: TLS, secrets: Secrets) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=None if tls.ca is None else _pem(tls.ca, secrets))
+    context = ssl.create_default_context(cadata=None if tls.ca is None else pem_of(tls.ca, secrets))
     if tls.insecure_skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -123,12 +138,17 @@ def _context(tls: TLS, secrets: Secrets) -> ssl.SSLContext:
     return context
 
 
-def _pem(reference: SecretKey, secrets: Secrets) -> str:
+def pem_of(reference: SecretKey, secrets: Secrets) -> str:
+    """The certificates that the entry holds.
+
+    Raises:
+        InvalidSecretError: there are none.
+    """
     text = secrets[reference].decode("ascii", errors="replace")
     try:
         ssl.create_default_context(cadata=text)
     except (ssl.SSLError, ValueError):
-        raise _InvalidSecretError(
+        raise InvalidSecretError(
             f"Secret {reference}: there is no certificate in PEM in it"
         ) from None
     return text
@@ -137,19 +157,19 @@ def _pem(reference: SecretKey, secrets: Secrets) -> str:
 def _present(
     context: ssl.SSLContext, certificate: SecretKey, key: SecretKey, secrets: Secrets
 ) -> None:
-    with _file(secrets[certificate]) as chain, _file(secrets[key]) as private:
+    with in_memory(secrets[certificate]) as chain, in_memory(secrets[key]) as private:
         try:
             # With a password an encrypted key is refused; without one OpenSSL asks the terminal.
             context.load_cert_chain(chain, private, password="")
         except (ssl.SSLError, ValueError):
-            raise _InvalidSecretError(
+            raise InvalidSecretError(
                 f"Secrets {certificate} and {key}: these are not a certificate chain and its "
                 "private key, both in PEM, the key not encrypted"
             ) from None
 
 
 @contextmanager
-def _file(content: bytes) -> Iterator[str]:
+def in_memory(content: bytes) -> Iterator[str]:
     """A file with `content` that is in memory only: a private key never reaches a disk."""
     descriptor = os.memfd_create("sluice")
     try:

@@ -11,6 +11,7 @@ _STALLED = frozenset(
         Reason.NOT_A_COUNTER,
         Reason.BUCKET_NOT_FOUND,
         Reason.SOURCE_NOT_FOUND,
+        Reason.SOURCE_MISMATCH,
     }
 )
 

@@ -54,7 +54,7 @@ async def _read_slices(reader: SliceReader, account: Account, first: int) -> boo
     """Read all slices after `first`; whether there are data."""
     assert account.oldest is not None
     grid = Grid(first, SLICE, (account.oldest - first) // SLICE)
-    counts = await reader.read(grid)
+    counts = await reader.history(grid)
     if isinstance(counts, Failure):
         return counts
     account.ledger.put(slices_of(grid, counts))
@@ -73,7 +73,7 @@ async def _read_hours(reader: SliceReader, account: Account, first: int) -> bool
     for run in _runs(~found.sure):
         part = grid.part(*run)
         slices = Grid(part.start, SLICE, part.count * SLICES_PER_HOUR)
-        counts = await reader.read(slices)
+        counts = await reader.history(slices)
         if isinstance(counts, Failure):
             return counts
         account.ledger.put(slices_of(slices, counts))

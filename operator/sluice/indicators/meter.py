@@ -18,13 +18,13 @@ from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.history import read_back, slices_of
-from sluice.indicators.origin import find_origin
 from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
 from sluice.indicators.query_reader import Limited, Queried, QueryReader
 from sluice.indicators.reader import Counted, GridCounts, Reader, SliceReader
 from sluice.indicators.resolve import resolve
-from sluice.indicators.source import Source
+from sluice.indicators.source import AnySource, Source
+from sluice.indicators.sql_reader import sql_reader
 
 SETTLE = 30.0
 """Seconds after a slice's end at which its samples are taken to be in Prometheus."""
@@ -64,7 +64,7 @@ class Meter:
     def __init__(
         self,
         spec: ServiceLevelObjectiveSpec,
-        source: Source,
+        source: AnySource,
         *,
         settle: float = SETTLE,
         progress: Callable[[float], None] = lambda _: None,
@@ -75,6 +75,10 @@ class Meter:
         self._progress = progress
         self.account = Account(window_of(spec.window), slicing=slicing_of(spec))
         self._reader: SliceReader | None = None
+        # Of slices that are judged one by one, none may be read together with others.
+        slicing = slicing_of(spec)
+        self._coarse = HOUR if slicing is None else slicing.parts * SLICE
+        self._now = 0.0
         self._present = 0.0
         self._boundaries: dict[int, _Values] = {}
 
@@ -131,12 +135,20 @@ class Meter:
         self._present, self._boundaries = archive.mark.present, dict(archive.mark.boundaries)
 
     async def _prepared(self, now: float) -> SliceReader | Failure:
+        self._now = now
         if self._reader is None:
-            found = await resolve(self._indicator, self._source, now)
+            found = await self._found(now)
             if isinstance(found, Failure):
                 return found
-            self._reader = _reader(self._source, found)
+            self._reader = found
         return self._reader
+
+    async def _found(self, now: float) -> SliceReader | Failure:
+        sql = self._indicator.sql
+        if sql is not None:
+            return sql_reader(sql, self._source, coarse=self._coarse, now=lambda: self._now)
+        found = await resolve(self._indicator, self._source, now)
+        return found if isinstance(found, Failure) else _reader(self._source, found)
 
     async def _close(self, reader: SliceReader, now: float) -> Failure | None:
         """Close the slices that are due, and look at the two before them again."""
@@ -196,7 +208,7 @@ class Meter:
         if first <= start + SLICE:
             self.account.origin = Origin(first, first)
             return None
-        found = await find_origin(self._source, reader.trace(), start, first)
+        found = await reader.origin(start, first)
         if isinstance(found, Failure):
             return found
         self.account.origin = found

@@ -1,13 +1,15 @@
 """How long an evaluation waits for a source that does not answer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 from sluice.api.reasons import Reason
 from sluice.indicators.answers import Answer
+from sluice.indicators.database import Range, Row
 from sluice.indicators.failure import Failure
-from sluice.indicators.source import Source
+from sluice.indicators.source import AnySource
+from sluice.indicators.statement import Statement
 
 _TIMEOUTS = 2
 """One for a query that was too much, and one for half of it."""
@@ -26,7 +28,7 @@ class Patient:
         source: who is asked.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: AnySource) -> None:
         self._source = source
         self._left = _TIMEOUTS
         self._given_up: Failure | None = None
@@ -56,6 +58,12 @@ class Patient:
     async def metric_type(self, metric: str) -> str | Failure | None:
         """See `Source`."""
         return await self._ask(self._source.metric_type, metric)
+
+    async def rows(
+        self, statement: Statement, ranges: Sequence[Range]
+    ) -> list[Row | None] | Failure:
+        """See `Database`."""
+        return await self._ask(self._source.rows, statement, ranges)
 
     async def _ask(
         self,

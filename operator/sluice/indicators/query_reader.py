@@ -10,15 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from sluice.api.reasons import Reason
-from sluice.budget.ledger import SLICE, Flags, Floats, Hours
+from sluice.budget.account import Origin
+from sluice.budget.ledger import SLICE, Flags, Floats
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
 from sluice.indicators.expressions import Answered, Expression, sides_query
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
+from sluice.indicators.origin import find_origin
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import GridCounts, InParts, Whole, joined
+from sluice.indicators.reader import GridCounts, InParts, Whole, joined, none_sure
 from sluice.indicators.source import Source
 
 Members = Mapping[tuple[Side, Answered], Floats]
@@ -90,9 +92,14 @@ class QueryReader:
         """What is read, for messages."""
         return " or ".join(it.text for it in self._queried.expressions.values())
 
-    def trace(self) -> str:
-        """PromQL that gives something if there was something to read in the last day."""
-        return f"count(({self._queried.expressions[Side.TOTAL].over(DAY)}\n))"
+    async def origin(self, start: float, first: int) -> Origin | Failure:
+        """Whether it is the service or Prometheus' data that begin with the `first` answer."""
+        trace = f"count(({self._queried.expressions[Side.TOTAL].over(DAY)}\n))"
+        return await find_origin(self._source, trace, start, first)
+
+    async def history(self, grid: Grid) -> GridCounts | Failure:
+        """All slices: a query gives them at once."""
+        return await self.read(grid)
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""
@@ -100,9 +107,7 @@ class QueryReader:
 
     async def hours(self, grid: Grid) -> Whole:
         """None is sure: what a query gives for an hour may be another thing than what slices do."""
-        nothing = np.zeros(grid.count)
-        none = np.zeros(grid.count, bool)
-        return Whole(Hours(grid.start, nothing, nothing, none), none)
+        return none_sure(grid)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice; of a short one at the rate of five minutes.

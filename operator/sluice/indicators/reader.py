@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from sluice.api.reasons import Reason
+from sluice.budget.account import Origin
 from sluice.budget.ledger import SLICE, Flags, Floats, Hours
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
@@ -20,6 +21,7 @@ from sluice.indicators.answers import Answer, Series
 from sluice.indicators.exceptions import Exceptions
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
+from sluice.indicators.origin import find_origin
 from sluice.indicators.promql import Part, Selector, Side
 from sluice.indicators.source import Source
 
@@ -117,6 +119,12 @@ class _Parts(dict[tuple[Side, Part], Floats]):
         return self.nothing
 
 
+def none_sure(grid: Grid) -> Whole:
+    """Hours of which nothing is known as such."""
+    nothing, none = np.zeros(grid.count), np.zeros(grid.count, bool)
+    return Whole(Hours(grid.start, nothing, nothing, none), none)
+
+
 class SliceReader(Protocol):
     """Reads the counts of one indicator."""
 
@@ -124,8 +132,11 @@ class SliceReader(Protocol):
     def names(self) -> str:
         """What is read, for messages."""
 
-    def trace(self) -> str:
-        """PromQL that gives something if there was something to read in the last day."""
+    async def origin(self, start: float, first: int) -> Origin | Failure:
+        """Why there is nothing between `start`, the window's, and the `first` data in it."""
+
+    async def history(self, grid: Grid) -> GridCounts | Failure:
+        """The counts of slices more than a day back, of which only whole hours matter."""
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`."""
@@ -206,9 +217,14 @@ class Reader:
         """What is read, for messages."""
         return " or ".join(str(selector) for selector in self._counted.selectors.values())
 
-    def trace(self) -> str:
-        """PromQL that gives something if there were counters in the last day."""
-        return f"count(last_over_time({self._counted.total}[{DAY}s]))"
+    async def origin(self, start: float, first: int) -> Origin | Failure:
+        """Whether it is the service or Prometheus' data that begin with the `first` counters."""
+        trace = f"count(last_over_time({self._counted.total}[{DAY}s]))"
+        return await find_origin(self._source, trace, start, first)
+
+    async def history(self, grid: Grid) -> GridCounts | Failure:
+        """All slices: a query gives them at once."""
+        return await self.read(grid)
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, in parts if the source finds it too much at once."""

@@ -13,6 +13,7 @@ from sluice.api.indicator import (
     Indicator,
     LatencyIndicator,
     Operator,
+    SqlValue,
     ThresholdIndicator,
 )
 from sluice.api.reasons import Reason
@@ -100,7 +101,7 @@ async def _found(
     if indicator.threshold is not None:
         expression = parsed[0]
         assert isinstance(expression, Expression)
-        return _limited(indicator.threshold, expression)
+        return Limited(expression, keeps_to(indicator.threshold))
     assert indicator.ratio is not None
     side = Side.GOOD if indicator.ratio.bad is None else Side.BAD
     match parsed:
@@ -142,9 +143,10 @@ def _query(text: str, where: str) -> Stated:
     return Stated(where, Expression(text, where).over(SLICE), parse_expression(text, where))
 
 
-def _limited(threshold: ThresholdIndicator, expression: Expression) -> Limited:
-    compare, limit = _COMPARISONS[threshold.operator], float(threshold.value)
-    return Limited(expression, lambda values: compare(values, limit))
+def keeps_to(limit: ThresholdIndicator | SqlValue) -> Callable[[Floats], Flags]:
+    """Tells for each value whether it keeps to a limit."""
+    compare, bound = _COMPARISONS[limit.operator], float(limit.value)
+    return lambda values: compare(values, bound)
 
 
 def _selector(text: str, where: str) -> Stated:

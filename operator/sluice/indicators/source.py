@@ -1,8 +1,9 @@
-"""What measuring needs of a source of counts."""
+"""What measuring needs of a source of counts that speaks PromQL, or is of any kind."""
 
 from typing import Protocol
 
 from sluice.indicators.answers import Answer
+from sluice.indicators.database import Database
 from sluice.indicators.failure import Failure
 
 
@@ -29,3 +30,7 @@ class Source(Protocol):
     async def metric_type(self, metric: str) -> str | Failure | None:
         """The type that targets state for `metric`, such as `counter`; None if none is known."""
         ...
+
+
+class AnySource(Source, Database, Protocol):
+    """What an objective names may be of either kind; what the other kind is asked is a failure."""

@@ -1,13 +1,25 @@
 """The sources of counts, by name."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from sluice.api.reasons import Reason
 from sluice.indicators.answers import Answer
+from sluice.indicators.database import Database, Range, Row
 from sluice.indicators.failure import Failure
 from sluice.indicators.source import Source
+from sluice.indicators.statement import Statement
 
+_NOT_PROMETHEUS = Failure(
+    Reason.SOURCE_MISMATCH,
+    "spec.source.name: this source is a PostgreSQL, in which only spec.indicator.sql is measured: "
+    "name one that is a Prometheus, or measure by sql",
+)
+_NOT_POSTGRESQL = Failure(
+    Reason.SOURCE_MISMATCH,
+    "spec.source.name: this source is a Prometheus, in which ratio, latency and threshold are "
+    "measured: spec.indicator.sql needs a MetricSource that is a PostgreSQL",
+)
 _Found = TypeVar("_Found")
 
 DEFAULT = "default"
@@ -17,16 +29,19 @@ DEFAULT = "default"
 class NamedSource:
     """A source as those know it who measure: it stays while what stands behind its name changes.
 
-    So a new URL or password takes effect at the next query, and no counts are lost.
+    So a new URL or password takes effect at the next query, and no counts are lost. What a source
+    of the other kind would have to answer is a failure `SourceMismatch`.
     """
 
-    def __init__(self, behind: Source | Failure) -> None:
+    def __init__(self, behind: Source | Database | Failure) -> None:
         self._behind = behind
+        self._promql: Source | Failure = _NOT_PROMETHEUS
+        self._sql: Database | Failure = _NOT_POSTGRESQL
         self._dedup_label = ""
         self.stand_behind(behind)
 
     @property
-    def behind(self) -> Source | Failure:
+    def behind(self) -> Source | Database | Failure:
         """Who answers; or the failure that every query gives."""
         return self._behind
 
@@ -35,10 +50,15 @@ class NamedSource:
         """See `Source`; while nobody answers, that of who did last."""
         return self._dedup_label
 
-    def stand_behind(self, behind: Source | Failure) -> None:
+    def stand_behind(self, behind: Source | Database | Failure) -> None:
         """Let `behind` answer from now on."""
         self._behind = behind
-        if not isinstance(behind, Failure):
+        if isinstance(behind, Failure):
+            self._promql = self._sql = behind
+        elif isinstance(behind, Database):
+            self._promql, self._sql = _NOT_PROMETHEUS, behind
+        else:
+            self._promql, self._sql = behind, _NOT_POSTGRESQL
             self._dedup_label = behind.dedup_label
 
     async def instant(self, query: str, at: float) -> Answer:
@@ -57,9 +77,18 @@ class NamedSource:
         """See `Source`."""
         return await self._ask(lambda source: source.metric_type(metric))
 
+    async def rows(
+        self, statement: Statement, ranges: Sequence[Range]
+    ) -> list[Row | None] | Failure:
+        """See `Database`."""
+        database = self._sql
+        if isinstance(database, Failure):
+            return database
+        return await database.rows(statement, ranges)
+
     async def _ask(self, question: Callable[[Source], Awaitable[_Found]]) -> _Found | Failure:
-        behind = self._behind
-        return behind if isinstance(behind, Failure) else await question(behind)
+        source = self._promql
+        return source if isinstance(source, Failure) else await question(source)
 
 
 class Sources:
@@ -73,7 +102,7 @@ class Sources:
         """The source called `name`, or a failure that lists those there are."""
         return self._known.get(name) or self._not_found(name)
 
-    def put(self, name: str, behind: Source | Failure) -> None:
+    def put(self, name: str, behind: Source | Database | Failure) -> None:
         """Let `behind` answer for `name` from now on, also to those who asked for it before."""
         source = self._known.get(name) or self._gone.pop(name, None)
         if source is None:

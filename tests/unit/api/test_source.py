@@ -18,6 +18,10 @@ OUR_WORDS = {
     "headers[0].value": "does not match",
     "should be greater than or equal to 1": "greater than or equal to 1",
     "dedupLabel: Invalid": "does not match",
+    "host: Invalid": "does not match",
+    "database: Invalid": "does not match",
+    "Unsupported value": "write 'VerifyFull', 'Require' or 'Disable'",
+    "should be less than or equal to 65535": "less than or equal to 65535",
 }
 
 

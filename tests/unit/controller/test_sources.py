@@ -14,9 +14,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sluice.api.reasons import Reason
-from sluice.api.source import MetricSourceSpec
+from sluice.controller.connections import Connections
 from sluice.controller.sources import MetricSources
-from sluice.indicators.credentials import Credentials
 from sluice.indicators.failure import Failure
 from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
@@ -128,17 +127,11 @@ class Platform:
         def guarded(source: Prometheus) -> GuardedSource:
             return GuardedSource(source, monotonic=time.monotonic)
 
-        def connect(
-            name: str, declared: MetricSourceSpec, credentials: Credentials
-        ) -> GuardedSource:
-            url = declared.prometheus.url
-            return guarded(Prometheus(name, url, session, credentials=credentials))
-
         self.reconciler = MetricSources(
             api=api,  # type: ignore[arg-type]
             cache=self.cache,
             sources=self.sources,
-            connect=connect,
+            connect=Connections(session, query_timeout=30.0).connect,
             fallback=None if flag is None else guarded(Prometheus("default", flag, session)),
             namespace="sluice-system",
             clock=lambda: NOW,

@@ -1,11 +1,15 @@
 """Sources by name, and what those see who hold one while it changes."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from sluice.api.reasons import Reason
 from sluice.indicators.answers import Answer, Series
+from sluice.indicators.database import Range, Row
 from sluice.indicators.failure import Failure
 from sluice.indicators.sources import NamedSource, Sources
+from sluice.indicators.statement import Shape, Statement, parse_statement
 
 
 class Constant:
@@ -108,3 +112,32 @@ def test_the_replicas_label_is_remembered_while_nobody_answers() -> None:
     assert held.dedup_label == "replica"
     sources.put("a", Constant(1))
     assert held.dedup_label == ""
+
+
+class Tables:
+    """A database that gives the same row for every time."""
+
+    async def rows(
+        self, statement: Statement, ranges: Sequence[Range]
+    ) -> list[Row | None] | Failure:
+        assert statement.parameters
+        return [{"total": 1.0, "bad": 0.0} for _ in ranges]
+
+
+async def test_a_source_of_one_kind_tells_what_is_measured_in_it_and_what_is_not() -> None:
+    counts = parse_statement("select $start, $end", "spec.indicator.sql", Shape.COUNTS)
+    assert isinstance(counts, Statement)
+    sources = Sources()
+    sources.put("a", Constant(1, "replica"))
+    held = known(sources, "a")
+    refused = await held.rows(counts, [(0, 300)])
+    assert isinstance(refused, Failure)
+    assert refused.stalled
+    assert "ratio, latency and threshold are measured" in refused.message
+    assert "spec.indicator.sql needs a MetricSource that is a PostgreSQL" in refused.message
+    sources.put("a", Tables())
+    assert await held.rows(counts, [(0, 300)]) == [{"total": 1, "bad": 0}]
+    assert await value(held) is Reason.SOURCE_MISMATCH
+    assert held.dedup_label == "replica"
+    sources.put("a", Failure(Reason.SECRET_NOT_FOUND, "gone"))
+    assert await held.rows(counts, [(0, 300)]) == Failure(Reason.SECRET_NOT_FOUND, "gone")
