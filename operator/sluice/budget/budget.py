@@ -236,8 +236,8 @@ def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
     if measured.newest is None or measured.blank:
         return UnknownBudget(
             UnknownReason.NO_DATA,
-            "the indicator's total selects no series in the whole window: check its metric and "
-            "labels, and that its targets are scraped",
+            "the indicator's total gives nothing in the whole window: check its metric and labels, "
+            "or its query, and that its targets are scraped",
         )
     age = measured.bounds.end - measured.newest
     if age > STALE_AFTER:

@@ -115,7 +115,7 @@ def _missing(declarations: Declarations, url: str | None, *, unread: bool) -> It
         elif name != SOURCE:
             message = f"spec.source.name: there is no {name!r} here, only {SOURCE!r} (--prometheus)"
             yield Finding(it.where, message)
-    if declarations.objectives and url is None:
+    if url is None and any(it.object.spec.indicator.sql is None for it in declarations.objectives):
         message = "objectives cannot be measured: give Prometheus' URL by it or by "
         yield Finding("--prometheus", message + _URL_VARIABLE)
     anything = (declarations.objectives, declarations.policies, declarations.overrides)

@@ -76,7 +76,7 @@ class SqlCountsReader:
     def __init__(self, source: Database, statement: Statement, *, coarse: int = HOUR) -> None:
         self._source = source
         self._statement = statement
-        self._coarse = coarse
+        self._at_once = coarse // SLICE
         self._answered: dict[Range, Row | None] = {}
 
     @property
@@ -93,8 +93,14 @@ class SqlCountsReader:
         return await self._spread(grid, 1)
 
     async def history(self, grid: Grid) -> GridCounts | Failure:
-        """The counts of slices of which only whole hours matter."""
-        return await self._spread(grid, self._coarse // SLICE)
+        """The counts of slices of which only whole hours matter; in smaller parts if it must be."""
+        counts = await self._spread(grid, self._at_once)
+        late = isinstance(counts, Failure) and counts.reason is Reason.SOURCE_TIMEOUT
+        if not late or self._at_once == 1:
+            return counts
+        # A database that is small, or a table that is large, is asked for less from now on.
+        self._at_once //= 2
+        return await self._spread(grid, self._at_once)
 
     async def hours(self, grid: Grid) -> Whole:
         """None is sure as such: slices are asked for together by `history`."""

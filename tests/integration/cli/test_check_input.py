@@ -163,3 +163,26 @@ def test_a_wrong_command_line_has_the_usual_exit_status(
     ran = check(slo("one"), flags=flags)
     assert ran.status == 2
     assert says in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_what_only_a_database_can_tell_is_said_not_to_be_measured_here(check: Check) -> None:
+    def by_sql(name: str, query: str) -> dict[str, Any]:
+        indicator = {"sql": {"counts": {"query": query}}}
+        return slo(name, indicator=indicator, source={"name": "orders-db"})
+
+    good = "select 1 as total, 0 as bad where $start < $end"
+    ran = check(by_sql("good", good), by_sql("twice", f"{good}; {good}"))
+    assert (ran.status, ran.out) == (1, "")
+    where = (
+        "sluice check: slo.yaml, document {} (ServiceLevelObjective shop/{}): spec.indicator.sql"
+    )
+    unmeasured = (
+        ": there is no database here to measure it in; the controller does, in the MetricSource "
+        "that spec.source.name names"
+    )
+    assert ran.err.splitlines() == [
+        where.format(1, "good") + unmeasured,
+        where.format(2, "twice")
+        + ".counts.query: there is more than one statement: only one can be sent",
+        where.format(2, "twice") + unmeasured,
+    ]

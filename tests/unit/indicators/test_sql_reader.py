@@ -188,6 +188,30 @@ async def test_what_was_answered_before_a_failure_is_not_asked_again() -> None:
     assert budget.total == NOON - budget.bounds.start
 
 
+class Small(Fake):
+    """A database that has no time for more than 20 minutes at once."""
+
+    async def rows(
+        self, statement: Statement, ranges: Sequence[Range]
+    ) -> list[Row | None] | Failure:
+        if max(end - start for start, end in ranges) > 1200:
+            self.batches += 1
+            return Failure(Reason.SOURCE_TIMEOUT, "canceling statement due to statement timeout")
+        return await super().rows(statement, ranges)
+
+
+async def test_hours_that_are_too_much_for_a_query_are_read_in_parts() -> None:
+    database, spec = Small(), declared(COUNTS, "7d")
+    meter = meter_of(spec, database)
+    late = await meter.advance(NOON)
+    assert isinstance(late, Failure)
+    assert late.reason is Reason.SOURCE_TIMEOUT
+    budget = await budget_at(meter, spec, NOON)
+    assert budget.total == NOON - budget.bounds.start
+    assert {end - start for start, end in database.asked} <= {SLICE, 900, NOON % SLICE}
+    assert len(set(database.asked)) == len(database.asked)
+
+
 async def test_a_value_is_looked_at_once_in_a_slice_and_has_no_past() -> None:
     database, spec = Fake(), declared(VALUE, budgeting=SLICES)
     meter = meter_of(spec, database)
