@@ -27,6 +27,9 @@ _CONNECT = 10
 """Seconds for a connection and the log-in."""
 _GRACE = 5.0
 """Seconds beyond its own timeout after which a database is not waited for any more."""
+_IDLE = 10_000
+"""Milliseconds after which the database ends a transaction that we have left alone."""
+_SLOW = f"a connection may take {_CONNECT} s"
 
 _NUMBERS = frozenset({20, 21, 23, 700, 701, 1700})
 """bigint, smallint, integer, real, double precision, numeric. Source: pg_type.dat."""
@@ -103,7 +106,7 @@ class PostgreSQL:
                     await connection.execute("rollback")
                 return answer
         except TimeoutError:
-            return self._late()
+            return self._late(f"statementTimeout is {self._timeout:g} s" if connected else _SLOW)
         except (psycopg.Error, OSError, UnicodeError) as error:
             if connected:
                 return self._login.hide(query_failure(error, self._where, statement))
@@ -142,13 +145,13 @@ class PostgreSQL:
                 await connection.close()
 
     def _beginning(self) -> str:
-        """Read only, of UTC, and so that nothing lasts beyond the timeout if we are gone."""
+        """Read only, of UTC, and so that nothing lasts if we are gone."""
         timeout = round(self._timeout * 1000)
         return (
             "begin isolation level read committed read only; "
             f"set local statement_timeout = {timeout}; "
             f"set local lock_timeout = {timeout}; "
-            f"set local idle_in_transaction_session_timeout = {timeout}; "
+            f"set local idle_in_transaction_session_timeout = {_IDLE}; "
             "set local standard_conforming_strings = on; "
             "set local timezone = 'UTC'"
         )
@@ -206,11 +209,10 @@ class PostgreSQL:
         async with asyncio.timeout(self._timeout + _GRACE):
             return await connection.execute(statement.sql(rows), parameters, binary=True)
 
-    def _late(self) -> Failure:
+    def _late(self, limit: str) -> Failure:
         return Failure(
             Reason.SOURCE_TIMEOUT,
-            f"{self._where} has not answered in time (statementTimeout is {self._timeout:g} s): "
-            "it may be overloaded",
+            f"{self._where} has not answered in time ({limit}): it may be overloaded",
         )
 
 
