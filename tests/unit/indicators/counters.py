@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from sluice.api.slo import ServiceLevelObjectiveSpec
+from sluice.budget.account import Origin
 from sluice.budget.ledger import Floats, Hours
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
+from sluice.indicators.origin import find_origin
 from sluice.indicators.promql import Side
 from sluice.indicators.reader import GridCounts, Whole
 
@@ -58,8 +60,11 @@ class Counters:
             value = time // 900 + (time // 5000) * 7
         return value - (self.late.get(int(time), 0.0) if self.now < self.late_until else 0.0)
 
-    def trace(self) -> str:
-        return "trace"
+    async def origin(self, start: float, first: int) -> Origin | Failure:
+        return await find_origin(self, "trace", start, first)
+
+    async def history(self, grid: Grid) -> GridCounts | Failure:
+        return await self.read(grid)
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         self.reads += 1
