@@ -1,6 +1,8 @@
 """All that is known of one objective's window: the counts, how far back they go, and since when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sluice.budget.alerts import Alert, alerts
 from sluice.budget.budget import (
@@ -13,8 +15,12 @@ from sluice.budget.budget import (
     measure,
 )
 from sluice.budget.burnrate import WINDOWS, BurnRate, burn_rates
+from sluice.budget.corrected import CorrectedLedger
+from sluice.budget.corrections import Correction, Range
+from sluice.budget.cut_hours import CutHours
+from sluice.budget.effects import Corrected, changed
 from sluice.budget.forecast import Forecast, History, forecast, period_forecast
-from sluice.budget.ledger import Counts, Ledger
+from sluice.budget.ledger import SLICE, Counts, Ledger, Slices
 from sluice.budget.ring import Kept
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR, RECENT, Bounds, CalendarWindow, Window
@@ -27,9 +33,9 @@ class Origin:
     first_sample: int
     data_begins: float
 
-    def newborn(self, start: float) -> float:
-        """The seconds after `start` in which there were data, but not of the service."""
-        return max(0.0, self.first_sample - max(start, self.data_begins))
+    def newborn(self, start: float) -> Range:
+        """The time after `start` in which there were data, but not of the service."""
+        return Range(max(start, self.data_begins), max(start, self.first_sample))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,7 @@ class Evaluation:
     burn_rates: tuple[BurnRate, ...]
     forecast: Forecast | None
     alerts: tuple[Alert, ...] = ()
+    corrected: Corrected | None = None
 
 
 class Account:
@@ -51,15 +58,18 @@ class Account:
         ledger: the counts.
         oldest: Unix seconds down to which they were read; None before anything was.
         origin: since when there are data; None while that is not known.
+        corrections: what every evaluation is to leave out or to add.
     """
 
-    __slots__ = ("_slicing", "ledger", "oldest", "origin", "window")
+    __slots__ = ("_cuts", "_slicing", "corrections", "ledger", "oldest", "origin", "window")
 
     def __init__(self, window: Window, *, slicing: Slicing | None = None) -> None:
         self.window = window
         self.ledger = Ledger(window.kept, slicing=slicing)
         self.oldest: int | None = None
         self.origin: Origin | None = None
+        self.corrections: tuple[Correction, ...] = ()
+        self._cuts = CutHours(slicing)
         self._slicing = slicing
 
     def begin(self, now: float) -> None:
@@ -68,6 +78,7 @@ class Account:
             self.window.kept, anchor=self.window.anchor(now), slicing=self._slicing
         )
         self.oldest = self.origin = None
+        self._cuts.clear()
 
     def resume(self, kept: Kept, *, anchor: int, oldest: int, origin: Origin | None) -> None:
         """Forget all and go on with what another account of the same window had.
@@ -83,6 +94,7 @@ class Account:
         """
         self.ledger = Ledger(self.window.kept, anchor=anchor, slicing=self._slicing).resume(kept)
         self.oldest, self.origin = oldest, origin
+        self._cuts.clear()
 
     def complete(self, now: float) -> bool:
         """Whether all is read that the window needs at `now`."""
@@ -96,20 +108,49 @@ class Account:
         """What was counted between two times; a slice that is partly inside, in proportion."""
         return self.ledger.between(start, end)
 
+    def correct(self, corrections: Sequence[Correction], now: float) -> list[int]:
+        """Let these corrections apply to what is evaluated from now on.
+
+        Returns:
+            Where the hours begin, Unix seconds, whose slices are needed for that and not known
+            (any more): `cut` takes them in. Until then their parts are counted in proportion.
+        """
+        self.corrections = tuple(corrections)
+        closed, fine, oldest = self.ledger.closed, self.ledger.fine_since, self.oldest
+        if closed is None or fine is None or oldest is None:
+            return []
+        start = max(self.window.needs(now), oldest)
+        hours = self._corrected(self.corrections).cut_hours(start, closed)
+        self._cuts.retain(hours)
+        for hour in self._cuts.missing(hours):
+            # The last two slices may be read again.
+            if fine <= hour and hour + HOUR + 2 * SLICE <= closed:
+                self.cut(hour, self.ledger.slices(hour, hour + HOUR))
+        return [hour for hour in self._cuts.missing(hours) if hour < fine]
+
+    def cut(self, hour: int, slices: Slices) -> None:
+        """Take in the twelve slices of the hour that begins at `hour`."""
+        self._cuts.put(hour, slices, self.ledger.between(hour, hour + HOUR))
+
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
-        measured = self._measured(self.window.bounds(now))
-        budget = self._backfilling(now) or measure(objective, measured)
-        until = self.ledger.known_until(now)
-        # Alerts look back on the same times as burn rates, and the forecast on one of them.
-        last = dict(zip(WINDOWS, self.ledger.last(WINDOWS, until), strict=True))
+        ledger, bounds = self._corrected(self.corrections), self.window.bounds(now)
+        measured = self._measured(ledger, bounds)
+        unknown = self._backfilling(now)
+        budget = unknown or measure(objective, measured)
+        until = ledger.known_until(now)
+        # Alerts look back on the same times as burn rates.
+        last = dict(zip(WINDOWS, ledger.last(WINDOWS, until), strict=True))
+        # What is added is no sign of how things go on.
+        hour = ledger.left(until - HOUR, until) if self.corrections else last[HOUR]
         known = isinstance(budget, Budget)
         return Evaluation(
             measured=measured,
             budget=budget,
             burn_rates=burn_rates(objective, last),
             alerts=alerts(objective, last),
-            forecast=self._forecast(objective, measured, last[HOUR]) if known else None,
+            forecast=self._forecast(objective, ledger, measured, hour) if known else None,
+            corrected=None if unknown else self._changed(objective, bounds),
         )
 
     def closing(self, objective: Objective, now: float) -> Budget | None:
@@ -127,26 +168,37 @@ class Account:
         start = self.window.span(end - 1).start
         if self.oldest is None or self.oldest > start or not self.settled(end):
             return None
-        budget = measure(objective, self._measured(Bounds(start, end), rest=0.0))
+        ledger = self._corrected(self.corrections)
+        budget = measure(objective, self._measured(ledger, Bounds(start, end), rest=0.0))
         return budget if isinstance(budget, Budget) else None
 
-    def _measured(self, bounds: Bounds, rest: float | None = None) -> Measured:
+    def _corrected(self, corrections: Sequence[Correction]) -> CorrectedLedger:
+        return CorrectedLedger(self.ledger, corrections, self._cuts, self._slicing)
+
+    def _measured(
+        self, ledger: CorrectedLedger, bounds: Bounds, rest: float | None = None
+    ) -> Measured:
         """What was counted; `rest` are the seconds that a period goes on, if not as usual."""
-        outlook, newest = None, self.ledger.newest_covered()
+        outlook, newest = None, ledger.newest_covered(bounds.end)
         if isinstance(self.window, CalendarWindow):
-            until = self.ledger.known_until(bounds.end)
+            until = ledger.known_until(bounds.end)
             if rest is None:
                 rest = self.window.span(bounds.end).end - until
-            outlook = Outlook(rest, self.ledger.between(until - RECENT, until))
+            ahead = ledger.excluded.seconds(until, until + rest)
+            outlook = Outlook(rest, ledger.left(until - RECENT, until), ahead)
+        newborn = self.origin.newborn(bounds.start) if self.origin else Range(0.0, 0.0)
         return Measured(
             bounds=bounds,
-            seen=self.counts(bounds.start, bounds.end),
-            newborn=self.origin.newborn(bounds.start) if self.origin else 0.0,
+            seen=ledger.between(bounds.start, bounds.end),
+            newborn=max(0.0, newborn.length - ledger.excluded.seconds(newborn.start, newborn.end)),
             newest=None if newest is None else min(newest, bounds.end),
             outlook=outlook,
+            excluded=ledger.excluded.seconds(bounds.start, bounds.end),
         )
 
-    def _forecast(self, objective: Objective, measured: Measured, last_hour: Counts) -> Forecast:
+    def _forecast(
+        self, objective: Objective, ledger: CorrectedLedger, measured: Measured, last_hour: Counts
+    ) -> Forecast:
         bounds = measured.bounds
         if measured.outlook is not None:
             return period_forecast(objective, measured, last_hour)
@@ -154,10 +206,17 @@ class Account:
             History(
                 objective=objective,
                 measured=measured,
-                hours=self.ledger.by_hour(bounds.start, bounds.end),
+                hours=ledger.by_hour(bounds.start, bounds.end),
                 last_hour=last_hour,
             )
         )
+
+    def _changed(self, objective: Objective, bounds: Bounds) -> Corrected | None:
+        def remaining(corrections: Sequence[Correction]) -> Decimal | None:
+            budget = measure(objective, self._measured(self._corrected(corrections), bounds))
+            return budget.remaining if isinstance(budget, Budget) else None
+
+        return changed(self.corrections, bounds, self._corrected, remaining)
 
     def _backfilling(self, now: float) -> UnknownBudget | None:
         if self.complete(now):

@@ -18,6 +18,9 @@ A period of the calendar has an end, up to which `f` more events are expected at
 
 If of `s` seconds so far only `c` have data, `T` and `B` stand for `s / c` times as many events;
 allowed is given in proportion to those seen, as `(1 - o) * (T + f * c / s)`.
+
+Time that corrections exclude counts as nothing at all: `T`, `B`, `W`, `n`, `s`, `c` and the time
+for which `f` is expected are without it. What they add is in `T` and `B`.
 Source: the occurrences method of the Google SRE Workbook, "Implementing SLOs"; what is expected of
 new services and of periods is ours.
 """
@@ -104,16 +107,18 @@ class Outlook:
     Attributes:
         rest: seconds up to its end.
         recent: counts of the last days, whose rate is that of the rest.
+        excluded: how many of the seconds up to its end do not count.
     """
 
     rest: float
     recent: Counts
+    excluded: float = 0.0
 
     @property
     def events(self) -> float:
         """The events to come."""
         rate = self.recent.total / self.recent.covered if self.recent.covered > 0 else 0.0
-        return rate * self.rest
+        return rate * (self.rest - self.excluded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,8 @@ class Measured:
         newborn: seconds at its start in which the service did not exist yet.
         newest: Unix seconds up to which there are data; None without any.
         outlook: the rest of a period of the calendar; None of a rolling window, which has none.
+        excluded: seconds of the window that do not count; they are neither in `seen` nor in
+            `newborn`.
     """
 
     bounds: Bounds
@@ -133,25 +140,31 @@ class Measured:
     newborn: float
     newest: float | None
     outlook: Outlook | None = None
+    excluded: float = 0.0
+
+    @property
+    def length(self) -> float:
+        """Seconds of the window that count."""
+        return max(0.0, self.bounds.length - self.excluded)
 
     @property
     def covered(self) -> Decimal:
         """Percent of the window with data."""
-        length = max(1.0, self.bounds.length)
+        length = max(1.0, self.length)
         return percent(min(_WHOLE, _WHOLE * Decimal(self.seen.covered / length)))
 
     @property
     def blank(self) -> bool:
         """Whether there are no data to work with."""
         recent = 0.0 if self.outlook is None else self.outlook.recent.covered
-        return self.newest is None or self.seen.covered + recent <= 0
+        return self.newest is None or self.seen.covered + recent + self.seen.total <= 0
 
     @property
     def expected(self) -> float:
         """The events of the whole window, as far as it has data: those seen and those to come."""
         if self.outlook is not None:
             return self.seen.total + self.outlook.events * self.data
-        grown = min(1.0, max(1e-9, 1 - self.newborn / self.bounds.length))
+        grown = min(1.0, max(1e-9, 1 - self.newborn / max(1.0, self.length)))
         return self.seen.total / grown
 
     @property
@@ -166,7 +179,7 @@ class Measured:
     @property
     def data(self) -> float:
         """The share with data of the time in which the service existed."""
-        existed = self.bounds.length - self.newborn
+        existed = self.length - self.newborn
         if existed <= 0 or self.seen.covered <= 0:
             return 1.0
         return min(1.0, self.seen.covered / existed)
@@ -233,6 +246,11 @@ def measure(objective: Objective, measured: Measured) -> Budget | UnknownBudget:
 
 
 def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
+    if measured.newest is not None and measured.blank and measured.excluded > 0:
+        return UnknownBudget(
+            UnknownReason.NO_DATA,
+            "corrections exclude all of the window that has data: nothing is left to count",
+        )
     if measured.newest is None or measured.blank:
         return UnknownBudget(
             UnknownReason.NO_DATA,
@@ -249,7 +267,8 @@ def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
     if measured.evidence < objective.enough_events:
         return UnknownBudget(
             UnknownReason.TOO_FEW_EVENTS,
-            f"{measured.evidence:.0f} {objective.unit} in the window, "
+            f"{measured.evidence:.0f} {objective.unit} in the window"
+            f"{' that corrections leave' if measured.excluded > 0 else ''}, "
             f"{objective.enough_events} are needed before a share of them says something "
             "(minEvents)",
         )
@@ -264,7 +283,9 @@ def _known(objective: Objective, measured: Measured) -> Budget:
     spent = Decimal(seen.bad) / expected
     consumed = percent(_WHOLE * spent / objective.allowance)
     remaining = _WHOLE - consumed
-    time_total = float(objective.allowance) * objective.length
+    ahead = measured.outlook.excluded if measured.outlook is not None else 0.0
+    countable = max(0.0, objective.length - measured.excluded - ahead)
+    time_total = float(objective.allowance) * countable
     return Budget(
         bounds=measured.bounds,
         newest=newest,

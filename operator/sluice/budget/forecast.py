@@ -160,7 +160,7 @@ def _consumed(history: History, rate: Counts, left: tuple[Floats, Floats], times
     total = measured.seen.total + rate.total * ahead - left[0]
     bad = measured.seen.bad + rate.bad * ahead - left[1]
     newborn = np.maximum(0.0, measured.newborn - ahead)
-    grown = 1 - newborn / measured.bounds.length
+    grown = 1 - newborn / max(1.0, measured.length)
     some = (total > 0) & (bad > 0)
     ratio = np.divide(bad, total, out=np.zeros_like(bad), where=some)
     consumed: Floats = ratio * grown / float(history.objective.allowance)

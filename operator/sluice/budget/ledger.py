@@ -120,6 +120,11 @@ class Ledger:
         return None if self._end is None else self._end * SLICE + self.anchor
 
     @property
+    def fine_since(self) -> int | None:
+        """Unix seconds from which on slices are kept as such, where an hour begins."""
+        return None if self._end is None else self._oldest_fine * SLICE + self.anchor
+
+    @property
     def live(self) -> Live | None:
         """What `tick` wrote since the last slice was closed."""
         return self._live
@@ -247,6 +252,12 @@ class Ledger:
         total, bad, _ = self._fine.read(first, last)
         return float(total.sum()), float(bad.sum())
 
+    def slices(self, start: int, end: int) -> Slices:
+        """The closed slices between two boundaries, of the last 3 days, as they were put."""
+        first, last = ((time - self.anchor) // SLICE for time in (start, end))
+        total, bad, covered = self._fine.read(first, last)
+        return Slices(start // SLICE, total, bad, covered > 0)
+
     def known_until(self, now: float) -> float:
         """Up to when there are counts at `now`: that of a slice of time comes with its end."""
         if self._slicing is None or self._end is None:
@@ -293,6 +304,15 @@ class Ledger:
 
     def _before_fine(self, time: float) -> bool:
         return time - self.anchor < self._oldest_fine * SLICE
+
+    def newest_covered_hour(self) -> float | None:
+        """The end of the newest hour with data; None without any at all."""
+        if self._end is None:
+            return None
+        hours = np.flatnonzero(self._hours.read(self._oldest_hour, self._newest_hour + 1)[2])
+        if not len(hours):
+            return None
+        return float((self._oldest_hour + int(hours[-1]) + 1) * HOUR + self.anchor)
 
     @property
     def _oldest_fine(self) -> int:
