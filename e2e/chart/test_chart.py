@@ -96,6 +96,11 @@ def test_the_controller_may_do_what_it_does_and_nothing_else(
             "sluice-overrider",
             rights(READ, *TEAM_KINDS) | rights(("create", "delete"), "gateoverrides.sluice.dev"),
         ),
+        (
+            "sluice-corrector",
+            rights(READ, *TEAM_KINDS)
+            | rights(("create", "delete"), "budgetcorrections.sluice.dev"),
+        ),
     ],
 )
 def test_a_role_gives_these_rights_on_our_objects(
@@ -195,3 +200,38 @@ def test_an_uninstalled_release_leaves_only_the_definitions(
     assert {path.stem.removeprefix("sluice.dev_") for path in CHART.glob("crds/*.yaml")} == {
         name.split(".")[0] for name in KINDS
     }
+
+
+def test_a_correction_too_is_signed_by_its_author(
+    control_plane: ControlPlane, team: str, overrides: Overrides
+) -> None:
+    del overrides  # with it the admission policy is in force
+    bind(control_plane, team, "sluice-corrector", "carol")
+
+    def create(name: str, author: str) -> tuple[bool, str]:
+        manifest: dict[str, Any] = {
+            "apiVersion": API_VERSION,
+            "kind": "BudgetCorrection",
+            "metadata": {"name": name},
+            "spec": {
+                "objectives": {"selector": {}},
+                "effect": "Exclude",
+                "once": {"start": "2026-08-20T10:00:00Z", "end": "2026-08-20T11:00:00Z"},
+                "reason": "the data centre moved",
+                "createdBy": author,
+            },
+        }
+        answer = control_plane.kubectl(
+            *("-n", team, "create", "--as=carol", "-f", "-"),
+            input=json.dumps(manifest),
+            check=False,
+        )
+        return answer.returncode == 0, answer.stderr
+
+    wait_until(lambda: create("signed", "carol")[0], timeout=30, what="the role corrector")
+    created, message = create("forged", "bob")
+    assert not created
+    assert (
+        "denied request: spec.createdBy must be the user who creates the correction: "
+        'write "createdBy: carol"' in message
+    )

@@ -23,6 +23,13 @@ OVERRIDE = {
     "createdBy": "alice",
     "expiresAt": "2099-01-01T00:00:00Z",
 }
+CORRECTION = {
+    "objectives": {"selector": {}},
+    "effect": "Exclude",
+    "once": {"start": "2026-08-20T10:00:00Z", "end": "2026-08-20T11:00:00Z"},
+    "reason": "the data centre moved",
+    "createdBy": "alice",
+}
 SOURCE = {"prometheus": {"url": "http://prometheus.monitoring:9090"}}
 AN_HOUR_OF_2020 = "2020-01-01T00:00:00Z"
 
@@ -85,6 +92,7 @@ def objects(control_plane: ControlPlane, namespace: str) -> Objects:
         ("ServiceLevelObjective", SLO),
         ("ErrorBudgetPolicy", POLICY),
         ("GateOverride", OVERRIDE),
+        ("BudgetCorrection", CORRECTION),
         ("MetricSource", SOURCE),
     ],
 )
@@ -120,6 +128,15 @@ def test_an_override_cannot_be_changed(objects: Objects) -> None:
     objects.kubectl("label", "gor", "fixed", "team=payments")
 
 
+def test_a_correction_cannot_be_changed(objects: Objects) -> None:
+    objects.create("BudgetCorrection", "fixed", CORRECTION)
+    longer = json.dumps({"spec": {"once": {"end": "2026-08-20T12:00:00Z"}}})
+    answer = objects.kubectl("patch", "bc", "fixed", "--type=merge", "-p", longer, check=False)
+    assert answer.returncode != 0
+    assert "a correction cannot be changed: delete it and create another" in answer.stderr
+    objects.kubectl("label", "bc", "fixed", "team=payments")
+
+
 def test_status_is_written_by_its_subresource_only(objects: Objects) -> None:
     objects.create("ServiceLevelObjective", "measured", SLO)
     forged = json.dumps({"status": {"sli": "100.000"}})
@@ -153,6 +170,7 @@ def test_an_objective_shows_what_a_reader_needs(objects: Objects, short_name: st
                 "time": {"total": "43m12s", "remaining": "18m12s", "perDay": "1m26s"},
             },
             "burnRates": [{"window": "5m", "value": "0.4"}, {"window": "1h", "value": "0.9"}],
+            "corrections": {"applied": 2},
             "conditions": [condition("Ready", "True"), condition("BudgetKnown", "True")],
         },
     )
@@ -166,6 +184,7 @@ def test_an_objective_shows_what_a_reader_needs(objects: Objects, short_name: st
         "REMAINING": "42.166",
         "BURN 1H": "0.9",
         "LEVEL": "Warning",
+        "CORRECTIONS": "2",
         "OWNER": "payments",
         "BUDGETKNOWN": "True",
     }
@@ -221,6 +240,28 @@ def test_an_override_shows_who_why_and_until_when(objects: Objects) -> None:
     }
 
 
+def test_a_correction_shows_what_when_who_and_why(objects: Objects) -> None:
+    objects.create("BudgetCorrection", "shown", CORRECTION)
+    status = {
+        "matched": 3,
+        "last": {"start": "2026-08-20T10:00:00Z", "end": "2026-08-20T11:00:00Z"},
+        "conditions": [condition("Applied", "True")],
+    }
+    objects.patch_status("bc", "shown", status)
+    row = objects.row("bc", "shown")
+    assert row.pop("AGE")
+    assert row == {
+        "NAME": "shown",
+        "EFFECT": "Exclude",
+        "APPLIED": "True",
+        "OBJECTIVES": "3",
+        "LAST": "2026-08-20T10:00:00Z",
+        "NEXT": "",
+        "BY": "alice",
+        "REASON": "the data centre moved",
+    }
+
+
 def test_a_source_shows_where_it_is_and_whether_it_answers(objects: Objects) -> None:
     objects.create("MetricSource", "shown", SOURCE)
     objects.patch_status("msrc", "shown", {"conditions": [condition("Ready", "False")]})
@@ -238,12 +279,14 @@ def test_one_category_lists_all_kinds(objects: Objects) -> None:
     objects.create("ServiceLevelObjective", "listed", SLO)
     objects.create("ErrorBudgetPolicy", "listed", POLICY)
     objects.create("GateOverride", "listed", OVERRIDE)
+    objects.create("BudgetCorrection", "listed", CORRECTION)
     objects.create("MetricSource", "listed", SOURCE)
     listed = objects.kubectl("get", "sluice", "-o", "name").stdout.split()
     assert {name for name in listed if name.endswith("/listed")} == {
         "servicelevelobjective.sluice.dev/listed",
         "errorbudgetpolicy.sluice.dev/listed",
         "gateoverride.sluice.dev/listed",
+        "budgetcorrection.sluice.dev/listed",
         "metricsource.sluice.dev/listed",
     }
 

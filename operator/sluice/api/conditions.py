@@ -30,6 +30,7 @@ class ConditionType(StrEnum):
     ENFORCING = "Enforcing"
     CONTESTED = "Contested"
     ACTIVE = "Active"
+    APPLIED = "Applied"
 
 
 @dataclass(frozen=True, slots=True)

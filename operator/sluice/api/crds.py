@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from sluice.api import GROUP, VERSION
+from sluice.api.correction import BudgetCorrection
 from sluice.api.metadata import NAME_RULE
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
@@ -73,6 +74,13 @@ RESOURCES = (
                 "How fast the budget went in the last hour; 1 lasts for the window.",
             ),
             Column("Level", ".status.level", "How the objective stands."),
+            Column(
+                "Corrections",
+                ".status.corrections.applied",
+                "How many corrections its numbers contain.",
+                type="integer",
+                priority=1,
+            ),
             Column("Owner", ".spec.owner", "The team that answers for it.", priority=1),
             _condition("BudgetKnown", "Whether the budget is known.", priority=1),
             _AGE,
@@ -113,6 +121,21 @@ RESOURCES = (
             _condition("Active", "Whether it lets changes pass now."),
             # A column of type date counts back from now: an end in the future would be "invalid".
             Column("Expires", ".spec.expiresAt", "When it ends."),
+            Column("By", ".spec.createdBy", "Who created it."),
+            Column("Reason", ".spec.reason", "Why."),
+            _AGE,
+        ),
+    ),
+    Resource(
+        model=BudgetCorrection,
+        plural="budgetcorrections",
+        short_names=("bc",),
+        columns=(
+            Column("Effect", ".spec.effect", "What it does to the counts."),
+            _condition("Applied", "Whether it changes a budget now."),
+            Column("Objectives", ".status.matched", "How many it selects.", type="integer"),
+            Column("Last", ".status.last.start", "When its latest time began."),
+            Column("Next", ".status.next.start", "When its next time begins."),
             Column("By", ".spec.createdBy", "Who created it."),
             Column("Reason", ".spec.reason", "Why."),
             _AGE,

@@ -72,3 +72,9 @@ class Reason(StrEnum):
     OVERRIDE_DELETED = "OverrideDeleted"
     OVERRIDE_TOO_LONG = "OverrideTooLong"
     POLICY_NOT_FOUND = "PolicyNotFound"
+
+    # A correction
+    CORRECTION_APPLIED = "CorrectionApplied"
+    CORRECTION_AHEAD = "CorrectionAhead"
+    CORRECTION_PASSED = "CorrectionPassed"
+    CORRECTIONS_CHANGED = "CorrectionsChanged"

@@ -24,6 +24,9 @@ from sluice.api.indicator import Indicator
 from sluice.api.metadata import Condition, ShortlyNamed
 from sluice.api.window import Window
 
+MOST_NAMED = 20
+"""Corrections that an objective's status names at most."""
+
 
 class Level(StrEnum):
     """How an objective stands, in one word for people and pagers."""
@@ -209,6 +212,43 @@ class Forecast(Atomic):
     )
 
 
+class ExcludedEvents(Status):
+    """What does not count because of corrections; whole numbers as strings."""
+
+    total: str = Field(description="Events (or slices) that were measured in that time.")
+    bad: str = Field(description="Bad ones among them.")
+    time: str = Field(description="How much of the window it is: `2h`.")
+
+
+class AddedEvents(Status):
+    """What counts because of corrections; whole numbers as strings."""
+
+    total: str = Field(description="Events (or slices) that were not measured.")
+    bad: str = Field(description="Bad ones among them.")
+
+
+class CorrectionsStatus(Atomic):
+    """The BudgetCorrections that all numbers here contain."""
+
+    applied: int = Field(description="How many have a part in the window.")
+    names: list[Name] = Field(
+        default=[], max_length=MOST_NAMED, description="Their names; the first 20."
+    )
+    excluded: ExcludedEvents | None = Field(default=None, description="What they take away.")
+    added: AddedEvents | None = Field(default=None, description="What they add.")
+    remaining_without: Percent | None = Field(
+        default=None,
+        description="What would remain of the budget without any correction, if that is known.",
+    )
+    approximate: bool = Field(
+        default=False,
+        description=(
+            "Whether a part of an hour is counted in proportion, because the source no longer "
+            "has its slices."
+        ),
+    )
+
+
 class ServiceLevelObjectiveStatus(Status):
     """What was measured; only Sluice writes it."""
 
@@ -244,6 +284,10 @@ class ServiceLevelObjectiveStatus(Status):
     )
     forecast: Forecast | None = Field(
         default=None, description="What becomes of it if things go on."
+    )
+    corrections: CorrectionsStatus | None = Field(
+        default=None,
+        description="The BudgetCorrections in these numbers; absent if none applies.",
     )
     conditions: list[Condition] = Field(
         default=[],

@@ -42,6 +42,20 @@ def is_zone(name: str) -> bool:
     return True
 
 
+TIME_ZONE_PATTERN = r"^[A-Za-z][A-Za-z0-9_+/-]*$"
+
+
+def check_zone(name: str) -> str:
+    """`name`, if it is that of a time zone.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not is_zone(name):
+        raise ValueError(f"{name!r} is no time zone: write an IANA name as Europe/Berlin")
+    return name
+
+
 class Period(StrEnum):
     """A part of the calendar. A week begins on Monday (ISO 8601)."""
 
@@ -58,7 +72,7 @@ class CalendarWindow(Spec):
     period: Period = Field(description="How long it is. A week begins on Monday.")
     time_zone: str = Field(
         default="UTC",
-        pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$",
+        pattern=TIME_ZONE_PATTERN,
         max_length=64,
         description=(
             "The IANA time zone whose midnights begin and end it, such as `Europe/Berlin`; where "
@@ -66,12 +80,7 @@ class CalendarWindow(Spec):
         ),
     )
 
-    @field_validator("time_zone")
-    @classmethod
-    def _check_zone(cls, value: str) -> str:
-        if not is_zone(value):
-            raise ValueError(f"{value!r} is no time zone: write an IANA name as Europe/Berlin")
-        return value
+    _zone_exists = field_validator("time_zone")(check_zone)
 
 
 ONE_WINDOW = rule(

@@ -118,7 +118,10 @@ def _missing(declarations: Declarations, url: str | None, *, unread: bool) -> It
     if url is None and any(it.object.spec.indicator.sql is None for it in declarations.objectives):
         message = "objectives cannot be measured: give Prometheus' URL by it or by "
         yield Finding("--prometheus", message + _URL_VARIABLE)
-    anything = (declarations.objectives, declarations.policies, declarations.overrides)
+    anything = (
+        *(declarations.objectives, declarations.policies),
+        *(declarations.overrides, declarations.corrections),
+    )
     if not (any(anything) or declarations.findings or unread):
         message = "there is no object of sluice.dev in these files: nothing was checked"
         yield Finding("--filename", message)

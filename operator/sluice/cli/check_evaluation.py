@@ -8,11 +8,13 @@ from typing import TypeVar
 
 import aiohttp
 
+from sluice.api.correction import BudgetCorrection
 from sluice.api.policy import Admission, ErrorBudgetPolicy
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
 from sluice.cli.check_files import Finding
 from sluice.cli.check_objects import Declarations, Declared
+from sluice.controller.applicable import Applicable
 from sluice.controller.objective_status import Outcome, status_of
 from sluice.controller.objectives import state_of
 from sluice.indicators.declared import objective_of
@@ -30,6 +32,8 @@ SOURCE = "default"
 """The name of the only source that there is without a cluster."""
 _AT_ONCE = 8
 """Objectives that are measured at the same time."""
+_ALL_CUT = 10_000
+"""Hours whose slices are read for corrections: there is no next evaluation that could go on."""
 _Answer = TypeVar("_Answer")
 
 
@@ -82,7 +86,9 @@ class Result:
 async def evaluate(declarations: Declarations, *, url: str | None, at: datetime) -> Result:
     """How everything stands at `at`, which has a zone; `url` is needed if there are objectives."""
     objectives = declarations.objectives
-    outcomes = await _measure_all(objectives, url, at) if url is not None else []
+    outcomes = (
+        await _measure_all(objectives, declarations.corrections, url, at) if url is not None else []
+    )
     standings = [
         _standing(it, outcome, at) for it, outcome in zip(objectives, outcomes, strict=True)
     ]
@@ -116,14 +122,22 @@ async def unreadable(
 
 
 async def _measure_all(
-    objectives: Sequence[Declared[ServiceLevelObjective]], url: str, at: datetime
+    objectives: Sequence[Declared[ServiceLevelObjective]],
+    corrections: Sequence[BudgetCorrection],
+    url: str,
+    at: datetime,
 ) -> list[Outcome]:
+    applicable = Applicable()
+
     async def measure(slo: ServiceLevelObjective, source: Prometheus) -> Outcome:
         meter = Meter(slo.spec, NamedSource(source))
         reading = await meter.advance(at.timestamp())
         if isinstance(reading, Failure):
             return reading
-        return meter.evaluate(objective_of(slo.spec, reading.at), reading.at)
+        beside = [it for it in corrections if it.metadata.namespace == slo.metadata.namespace]
+        apply = applicable.of(slo, beside, reading.at)
+        problem = await meter.correct(apply, reading.at, most=_ALL_CUT)
+        return problem or meter.evaluate(objective_of(slo.spec, reading.at), reading.at)
 
     return await _ask(objectives, url, measure)
 

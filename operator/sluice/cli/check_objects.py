@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from sluice.api import API_VERSION, GROUP
 from sluice.api.base import without_nulls
+from sluice.api.correction import BudgetCorrection
 from sluice.api.crds import RESOURCES
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
@@ -38,7 +39,7 @@ _METADATA = {
 }
 
 Kind = TypeVar("Kind", ServiceLevelObjective, ErrorBudgetPolicy)
-Object = ServiceLevelObjective | ErrorBudgetPolicy | GateOverride
+Object = ServiceLevelObjective | ErrorBudgetPolicy | GateOverride | BudgetCorrection
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Declarations:
         objectives: those that can be read.
         policies: those that can be read and make sense.
         overrides: how many GateOverrides can be read; there is nothing to evaluate in them.
+        corrections: those that can be read; objectives are measured with them.
         findings: what is wrong with the others.
         ignored: how many objects there are of kinds that are not ours, by kind.
     """
@@ -64,6 +66,7 @@ class Declarations:
     objectives: list[Declared[ServiceLevelObjective]] = field(default_factory=list)
     policies: list[Declared[ErrorBudgetPolicy]] = field(default_factory=list)
     overrides: list[GateOverride] = field(default_factory=list)
+    corrections: list[BudgetCorrection] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -124,6 +127,8 @@ def _take_in(found: Declarations, document: Document, kind: str, places: dict[st
             found.policies.append(Declared(where, result))
         case GateOverride():
             found.overrides.append(result)
+        case BudgetCorrection():
+            found.corrections.append(result)
 
 
 def _title(body: dict[str, Any]) -> str:

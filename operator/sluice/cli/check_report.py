@@ -76,6 +76,7 @@ def _objective(standing: Standing) -> dict[str, Any]:
         "name": meta.name,
         "sli": status.sli,
         "errorBudget": _budget(status.error_budget),
+        "corrections": None if status.corrections is None else status.corrections.to_json(),
         "burnRates": [rate.to_json() for rate in status.burn_rates],
         "level": status.level,
         "known": standing.known,
@@ -105,6 +106,8 @@ def _policy(ruling: Ruling) -> dict[str, Any]:
 
 def _objective_columns(standings: Iterable[Standing]) -> list[_Column]:
     rows = []
+    standings = list(standings)
+    corrected = any(it.status.corrections is not None for it in standings)
     for standing in standings:
         spec, status = standing.declared.object.spec, standing.status
         meta, budget = standing.declared.object.metadata, status.error_budget
@@ -117,6 +120,7 @@ def _objective_columns(standings: Iterable[Standing]) -> list[_Column]:
                 "SLI": status.sli or _NOTHING,
                 "REMAINING": budget.remaining if budget else _NOTHING,
                 "BURN 1H": next(last_hour, _NOTHING),
+                **({"CORRECTIONS": str(standing.state.corrections)} if corrected else {}),
                 "LEVEL": str(status.level),
                 "REASON": str(standing.state.reason),
             }

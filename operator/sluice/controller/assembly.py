@@ -12,9 +12,12 @@ import structlog
 from kubernetes.aio import client
 
 from sluice.api.conditions import ConditionType
+from sluice.api.correction import BudgetCorrection
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import AlertState, ServiceLevelObjective
+from sluice.controller.applicable import Applicable, selects
 from sluice.controller.connections import Connections
+from sluice.controller.corrections import Corrections
 from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
@@ -31,7 +34,15 @@ from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.ledgers import LedgerStore
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
+from sluice.kube.resources import (
+    CORRECTIONS,
+    DEPLOYMENTS,
+    OBJECTIVES,
+    OVERRIDES,
+    POLICIES,
+    SOURCES,
+    Resource,
+)
 from sluice.policy.objective import ObjectiveState
 from sluice.policy.relevance import asks_anew
 from sluice.policy.selection import Labelled, select_objectives
@@ -98,16 +109,19 @@ class Assembly:
             identity=settings.identity,
             namespaces=settings.watch_namespaces,
         )
+        applicable = Applicable()
         self._objectives = Objectives(
             api=api,
             cache=self.cache,
             sources=sources,
             standings=self._standings,
             ledgers=self.ledgers,
+            applicable=applicable,
             metrics=self.metrics,
             clock=_utc_now,
             changed=self._objective_changed,
             refused=self._source_refused,
+            corrected=self._effects_changed,
             interval=settings.interval,
             settle=settings.settle,
             identity=settings.identity,
@@ -130,6 +144,7 @@ class Assembly:
             monotonic=time.monotonic,
             kill_switch=lambda: self._switch,
         )
+        corrections = Corrections(api=api, cache=self.cache, applicable=applicable, clock=_utc_now)
         overrides = Overrides(api=api, cache=self.cache, clock=_utc_now)
         # One workload may be governed by several policies of its namespace: they take turns.
         self.dispatcher = Dispatcher(
@@ -146,6 +161,7 @@ class Assembly:
                     self._policies.reconcile, settings.concurrency, one_a_namespace=True
                 ),
                 OVERRIDES.plural: Lane(overrides.reconcile, settings.concurrency),
+                CORRECTIONS.plural: Lane(corrections.reconcile, settings.concurrency),
             },
             metrics=self.metrics,
             monotonic=time.monotonic,
@@ -172,7 +188,7 @@ class Assembly:
         self._policies.begin()
         self.ledgers.begin()
         await self._sources.prepare()
-        for resource in (SOURCES, OBJECTIVES, OVERRIDES, POLICIES):
+        for resource in (SOURCES, CORRECTIONS, OBJECTIVES, OVERRIDES, POLICIES):
             for key in self.cache.keys(resource):
                 self.dispatcher.now(key)
 
@@ -193,8 +209,7 @@ class Assembly:
         """Take one watch event in, and evaluate what it concerns."""
         key = key_of(resource, body)
         if kind == "DELETED":
-            self.cache.drop(key)
-            self._gone(key)
+            self._gone(key, self.cache.drop(key))
             return
         before, after = self.cache.put(resource, body)
         if resource is SOURCES:
@@ -205,6 +220,11 @@ class Assembly:
             return
         if before is None or _asked(before) != _asked(after):
             self.dispatcher.now(key)
+            if resource is CORRECTIONS:
+                self._recount(key.namespace, before, after)
+                return
+            if resource is OBJECTIVES:
+                self._corrections_of(key.namespace)
             if resource is not POLICIES:
                 self._policies_of(key.namespace)
 
@@ -220,10 +240,34 @@ class Assembly:
         for key in self.cache.keys(POLICIES):
             self.dispatcher.now(key)
 
-    def _gone(self, key: Key) -> None:
+    def _gone(self, key: Key, was: object = None) -> None:
         if key.plural != DEPLOYMENTS.plural:
             self.dispatcher.now(key)
+        if key.plural == CORRECTIONS.plural:
+            self._recount(key.namespace, was)
+            return
+        if key.plural == OBJECTIVES.plural:
+            self._corrections_of(key.namespace)
         self._policies_of(key.namespace, after=_COALESCE)
+
+    def _recount(self, namespace: str, *versions: object) -> None:
+        """Evaluate the objectives that a correction is about, or was; all if that is not known."""
+        known = [one for one in versions if isinstance(one, BudgetCorrection)]
+        for objective in self.cache.objectives(namespace):
+            if not known or any(selects(one, objective) for one in known):
+                key = Key(OBJECTIVES.plural, namespace, objective.metadata.name)
+                self._objectives.recount(key)
+                self.dispatcher.now(key)
+
+    def _corrections_of(self, namespace: str) -> None:
+        """Bring a namespace's corrections up to date: they say how many objectives they select."""
+        names = {one.metadata.name for one in self.cache.corrections(namespace)}
+        self._effects_changed(namespace, names)
+
+    def _effects_changed(self, namespace: str, corrections: set[str]) -> None:
+        """Bring corrections up to date: an objective's numbers contain them now, or no longer."""
+        for name in corrections:
+            self.dispatcher.now(Key(CORRECTIONS.plural, namespace, name), after=_COALESCE)
 
     def _objective_changed(
         self,
@@ -321,6 +365,7 @@ def _objective_reading(key: Key, state: ObjectiveState, found: object) -> Object
             for alert in (() if told is None else told.alerts)
             if alert.state in {AlertState.FIRING, AlertState.INACTIVE}
         },
+        corrections=state.corrections,
     )
 
 

@@ -1,5 +1,6 @@
 """What is worth an Event on a `ServiceLevelObjective`. Pure."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from sluice.api.conditions import ConditionType
@@ -43,6 +44,45 @@ def level_changed(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatu
         action="Measure",
         note=f"{before} -> {status.level}: {about.message if about else ''}",
     )
+
+
+def corrections_changed(
+    slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus, reasons: Mapping[str, str]
+) -> Event | None:
+    """The Event of corrections that begin or stop to apply: they move budgets, and may thaw.
+
+    Args:
+        slo: the objective, with its status so far.
+        status: the one that follows.
+        reasons: those of the corrections that there are, by name.
+    """
+    before = set(slo.status.corrections.names if slo.status.corrections else ())
+    after = set(status.corrections.names if status.corrections else ())
+    unmeasured = status.window is None or slo.status.observed_generation < 0
+    if before == after or unmeasured or (before and _budget(status) is None and not after):
+        return None
+    begun = [f"{name} ({reasons.get(name, 'gone')})" for name in sorted(after - before)]
+    ended = sorted(before - after)
+    parts = [f"now applies: {', '.join(begun)}"] if begun else []
+    parts += [f"no longer applies: {', '.join(ended)}"] if ended else []
+    moved = f"{_left(slo.status)} -> {_left(status)} of the error budget left"
+    return Event(
+        kind=OBJECTIVES.kind,
+        metadata=slo.metadata,
+        type="Normal",
+        reason=Reason.CORRECTIONS_CHANGED,
+        action="Measure",
+        note=f"{moved}; BudgetCorrection {'; '.join(parts)}",
+    )
+
+
+def _budget(status: ServiceLevelObjectiveStatus) -> str | None:
+    return status.error_budget.remaining if status.error_budget is not None else None
+
+
+def _left(status: ServiceLevelObjectiveStatus) -> str:
+    left = _budget(status)
+    return "unknown" if left is None else f"{left}%"
 
 
 def new_period(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> bool:

@@ -13,11 +13,15 @@ from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import format_duration
 from sluice.api.reasons import Reason
 from sluice.api.slo import (
+    MOST_NAMED,
+    AddedEvents,
     Alert,
     AlertState,
     BurnRate,
+    CorrectionsStatus,
     ErrorBudgetStatus,
     EventCounts,
+    ExcludedEvents,
     Forecast,
     Level,
     ServiceLevelObjective,
@@ -30,6 +34,7 @@ from sluice.budget import alerts
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import STALE_AFTER, Budget, UnknownBudget
 from sluice.budget.ledger import SLICE
+from sluice.controller.correction_status import length, whole
 from sluice.indicators.declared import unit_of, window_name
 from sluice.indicators.failure import Failure
 
@@ -89,7 +94,22 @@ def _outline(status: ServiceLevelObjectiveStatus) -> tuple[object, ...]:
     problem = next((c.message for c in status.conditions if c.type == ConditionType.READY), "")
     no_numbers = status.error_budget is None
     told = [alert.state for alert in status.alerts]
-    return status.observed_generation, status.level, no_numbers, conditions, problem, told
+    corrected = None
+    if status.corrections is not None:
+        corrected = (
+            status.corrections.applied,
+            status.corrections.names,
+            status.corrections.approximate,
+        )
+    return (
+        status.observed_generation,
+        status.level,
+        no_numbers,
+        conditions,
+        problem,
+        told,
+        corrected,
+    )
 
 
 def _slice(status: ServiceLevelObjectiveStatus) -> int | None:
@@ -105,7 +125,8 @@ def _known(
     age = now - _time(budget.newest)
     if age <= FRESH:
         numbers = _numbers(slo, evaluation, budget)
-        return numbers, [_ready(), _budget_known(budget), _budget_available(slo, budget)]
+        available = _budget_available(slo, budget, numbers.corrections)
+        return numbers, [_ready(), _budget_known(budget), available]
     message = (
         f"the newest data of the indicator's total are of {_time(budget.newest):%H:%M}Z: "
         "check that its targets are scraped"
@@ -120,7 +141,7 @@ def _unknown(slo: ServiceLevelObjective, evaluation: Evaluation, budget: Unknown
     window = _window(slo, measured.bounds.start, measured.bounds.end, measured.covered)
     reason = Reason(budget.reason)
     blind = _blind(reason, budget.message)
-    status = ServiceLevelObjectiveStatus(window=window)
+    status = ServiceLevelObjectiveStatus(window=window, corrections=_corrections(evaluation))
     if reason is not Reason.BACKFILLING:
         return status, [_ready(), *blind]
     return status, [
@@ -186,12 +207,27 @@ def _budget_known(budget: Budget) -> Claim:
     return Claim(ConditionType.BUDGET_KNOWN, "True", reason, message)
 
 
-def _budget_available(slo: ServiceLevelObjective, budget: Budget) -> Claim:
+def _budget_available(
+    slo: ServiceLevelObjective, budget: Budget, corrections: CorrectionsStatus | None
+) -> Claim:
     left = budget.remaining > 0
     reason = _budget_reason(budget)
     message = f"{budget.remaining:f}% of the error budget is left: {budget.bad} bad "
     message += f"{unit_of(slo.spec)} of {budget.allowed} allowed"
+    if corrections is not None:
+        message += f"; {_applied(corrections)}"
     return Claim(ConditionType.BUDGET_AVAILABLE, "True" if left else "False", reason, message)
+
+
+def _applied(corrections: CorrectionsStatus) -> str:
+    """That corrections apply, in words: none of the numbers says so by itself."""
+    one = corrections.applied == 1
+    text = "1 correction applies" if one else f"{corrections.applied} corrections apply"
+    if corrections.remaining_without is None:
+        return text
+    return (
+        f"{text}, {corrections.remaining_without}% would be left without {'it' if one else 'them'}"
+    )
 
 
 def _budget_reason(budget: Budget) -> Reason:
@@ -238,6 +274,28 @@ def _numbers(
         ],
         alerts=[_alert(alert) for alert in evaluation.alerts],
         forecast=_forecast(evaluation),
+        corrections=_corrections(evaluation),
+    )
+
+
+def _corrections(evaluation: Evaluation) -> CorrectionsStatus | None:
+    corrected = evaluation.corrected
+    if corrected is None:
+        return None
+    excluded, added = corrected.excluded, corrected.added
+    return CorrectionsStatus(
+        applied=len(corrected.effects),
+        names=[effect.name for effect in corrected.effects[:MOST_NAMED]],
+        excluded=ExcludedEvents(
+            total=whole(excluded.total), bad=whole(excluded.bad), time=length(corrected.seconds)
+        )
+        if corrected.seconds > 0
+        else None,
+        added=AddedEvents(total=whole(added.total), bad=whole(added.bad))
+        if added.total > 0
+        else None,
+        remaining_without=None if corrected.remaining is None else f"{corrected.remaining:f}",
+        approximate=any(effect.approximate for effect in corrected.effects),
     )
 
 

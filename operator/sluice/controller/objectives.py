@@ -15,10 +15,12 @@ from sluice.api.slo import (
     ServiceLevelObjectiveStatus,
 )
 from sluice.budget.account import Evaluation
+from sluice.controller.applicable import Applicable
 from sluice.controller.complaint import Complaints
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objective_events import (
     condition,
+    corrections_changed,
     level_changed,
     new_period,
     period_closed,
@@ -53,12 +55,16 @@ Changed = Callable[[ServiceLevelObjective, ObjectiveState | None, ObjectiveState
 
 @dataclass(slots=True)
 class _Measuring:
-    """A meter and what it was made for; `spec` is the latest that means the same."""
+    """A meter and what it was made for.
+
+    `spec` is the latest that means the same, `reading` how far it has read; None after a failure.
+    """
 
     uid: str
     key: tuple[str, str]
     spec: ServiceLevelObjectiveSpec
     meter: Meter
+    reading: Reading | None = None
 
 
 class Objectives:
@@ -72,10 +78,12 @@ class Objectives:
         sources: Sources,
         standings: Standings,
         ledgers: Ledgers,
+        applicable: Applicable,
         metrics: Metrics,
         clock: Callable[[], datetime],
         changed: Changed,
         refused: Callable[[str], None],
+        corrected: Callable[[str, set[str]], None],
         interval: float,
         settle: float,
         identity: str,
@@ -86,16 +94,26 @@ class Objectives:
         self._sources = sources
         self._standings = standings
         self._ledgers = ledgers
+        self._applicable = applicable
         self._metrics = metrics
         self._clock = clock
         self._changed = changed
         self._refused = refused
+        self._corrected = corrected
         self._interval = interval
         self._settle = settle
         self._identity = identity
         self._meters: dict[Key, _Measuring] = {}
         self._unread: set[Key] = set()
         self._closing: dict[Key, ServiceLevelObjective] = {}
+        self._recount: set[Key] = set()
+
+    def recount(self, key: Key) -> None:
+        """Work out the objective's numbers with other corrections when it is due next.
+
+        From what is counted already: nothing is asked of its source but what a correction needs.
+        """
+        self._recount.add(key)
 
     def behind(self, key: Key) -> int | None:
         """The rank of an objective whose history is to be read, and may wait; None of others.
@@ -113,10 +131,17 @@ class Objectives:
     async def reconcile(self, key: Key) -> float | None:
         """Measure and write what came of it; seconds until the objective is due again."""
         slo = self._cache.get(key)
+        interval = self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         if isinstance(slo, Malformed):
             self._forget(key)
             await self._complaints.tell(OBJECTIVES, slo, now=self._clock())
         elif isinstance(slo, ServiceLevelObjective) and not slo.metadata.deletion_timestamp:
+            recounted = await self._recounted(key, slo)
+            if recounted is not None:
+                await self._publish(slo, recounted)
+                # The counters are read again when they would have been.
+                age = self._clock().timestamp() - recounted.measured.bounds.end
+                return min(interval, max(0.0, interval - age))
             outcome = await self._measure(key, slo)
             if outcome is None:
                 return 0.0
@@ -126,13 +151,25 @@ class Objectives:
                 self._ledgers.forget(self._meters[key].uid)
             self._forget(key)
             return None
-        return self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
+        return interval
 
     def _forget(self, key: Key) -> None:
         self._meters.pop(key, None)
         self._unread.discard(key)
         self._closing.pop(key, None)
+        self._recount.discard(key)
+        self._corrected(key.namespace, self._applicable.drop(key.namespace, key.name))
         self._standings.drop(key.namespace, key.name)
+
+    async def _recounted(self, key: Key, slo: ServiceLevelObjective) -> Evaluation | None:
+        """The numbers with the corrections of now, if only these have changed."""
+        if key not in self._recount:
+            return None
+        self._recount.discard(key)
+        meter, known = self._meter(key, slo), self._meters.get(key)
+        if known is None or known.reading is None or known.meter is not meter:
+            return None
+        return await self._evaluate(known.meter, slo, known.reading.at)
 
     async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome | None:
         """What came of measuring; None if only the newest day was read so far."""
@@ -141,7 +178,8 @@ class Objectives:
             return meter
         await self._ledgers.take_up(slo, meter, self._meters[key].key)
         if meter.complete(self._clock().timestamp()):
-            return self._outcome(slo, meter, await meter.advance(self._clock().timestamp()))
+            read = await meter.advance(self._clock().timestamp())
+            return await self._outcome(slo, meter, read)
         with patiently():
             return await self._read_history(slo, meter)
 
@@ -164,7 +202,7 @@ class Objectives:
             if slo.status.error_budget is None and len(self._unread) > HISTORIES:
                 await self._tell_progress(slo, meter)  # it will wait for others
             return None
-        return self._outcome(slo, meter, read)
+        return await self._outcome(slo, meter, read)
 
     async def _tell_progress(
         self, slo: ServiceLevelObjective, meter: Meter
@@ -173,17 +211,33 @@ class Objectives:
         progress = _evaluated(meter, slo, now.timestamp())
         return await self._write(slo, status_of(slo, progress, now))
 
-    def _outcome(
+    async def _outcome(
         self, slo: ServiceLevelObjective, meter: Meter, read: Reading | Failure
     ) -> Outcome:
+        known = self._meters.get(_key(slo))
+        if known is not None and known.meter is meter:
+            known.reading = None if isinstance(read, Failure) else read
         if not isinstance(read, Failure):
             self._unread.discard(_key(slo))
             self._ledgers.measured(slo.metadata.uid)
-            return _evaluated(meter, slo, read.at)
+            return await self._evaluate(meter, slo, read.at)
         self._metrics.source_failures.labels(slo.spec.source.name, read.reason).inc()
         if read.reason is Reason.SOURCE_UNAUTHORIZED:
             self._refused(slo.spec.source.name)
         return read
+
+    async def _evaluate(self, meter: Meter, slo: ServiceLevelObjective, at: float) -> Evaluation:
+        """The budget at `at`, with the corrections that there are."""
+        corrections = self._cache.corrections(slo.metadata.namespace)
+        problem = await meter.correct(self._applicable.of(slo, corrections, at), at)
+        if problem is not None:
+            self._metrics.source_failures.labels(slo.spec.source.name, problem.reason).inc()
+        evaluation = _evaluated(meter, slo, at)
+        effects = evaluation.corrected.effects if evaluation.corrected is not None else ()
+        changed = self._applicable.put(slo, effects)
+        if changed:
+            self._corrected(slo.metadata.namespace, changed)
+        return evaluation
 
     def _meter(self, key: Key, slo: ServiceLevelObjective) -> Meter | Failure:
         """The objective's meter; a new one if what is measured has changed."""
@@ -236,6 +290,11 @@ class Objectives:
     ) -> None:
         """Post Events about what has changed for people."""
         await self._post(level_changed(slo, status))
+        reasons = {
+            one.metadata.name: one.spec.reason
+            for one in self._cache.corrections(slo.metadata.namespace)
+        }
+        await self._post(corrections_changed(slo, status, reasons))
         if new_period(slo, status):
             self._closing[_key(slo)] = slo
         await self._announce_closing(_key(slo), status)
@@ -275,6 +334,7 @@ def state_of(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) ->
         recovered_at=status.forecast.recovered_at if status.forecast else None,
         reason=Reason(about.reason) if about else Reason.NO_DATA,
         message=about.message if about else "",
+        corrections=status.corrections.applied if status.corrections is not None else 0,
     )
 
 

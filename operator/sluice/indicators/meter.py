@@ -1,6 +1,6 @@
 """Keeps the counts of one objective up to date, and works out the budget they leave."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,8 @@ from sluice.budget.archive import Archive, Mark, archived
 from sluice.budget.budget import (
     Objective,
 )
-from sluice.budget.ledger import SLICE, Floats, Live
+from sluice.budget.corrections import Correction
+from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Floats, Live
 from sluice.budget.windows import DAY, HOUR
 from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
@@ -34,6 +35,8 @@ _REREAD = 2
 # A gauge goes down half of the time; a pod that restarts all the time does so with a back-off.
 _RESTLESS = 1.5
 _ENOUGH_TO_JUDGE = 12
+# Each is a query; those of a year of nightly corrections must not keep an evaluation waiting.
+_MOST_CUT = 48
 
 _Values = tuple[float | None, ...]
 
@@ -116,6 +119,25 @@ class Meter:
         closed = self.account.ledger.closed
         assert closed is not None
         return Reading(now, closed)
+
+    async def correct(
+        self, corrections: Sequence[Correction], now: float, *, most: int = _MOST_CUT
+    ) -> Failure | None:
+        """Let `corrections` apply, and read the slices of old hours that they cut.
+
+        What is not read yet (of more than `most` hours, or after a failure) is counted in
+        proportion, and read with the next call.
+        """
+        for hour in self.account.correct(corrections, now)[:most]:
+            reader = await self._prepared(now)
+            if isinstance(reader, Failure):
+                return reader
+            grid = Grid(hour, SLICE, SLICES_PER_HOUR)
+            counts = await reader.read(grid)
+            if isinstance(counts, Failure):
+                return counts
+            self.account.cut(hour, slices_of(grid, counts))
+        return None
 
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""

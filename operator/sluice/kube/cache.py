@@ -12,16 +12,25 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from sluice.api.correction import BudgetCorrection
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reading import read
 from sluice.api.slo import ServiceLevelObjective
 from sluice.api.source import MetricSource
 from sluice.enforcement.names import UNDO
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, OVERRIDES, POLICIES, SOURCES, Resource
+from sluice.kube.resources import (
+    CORRECTIONS,
+    DEPLOYMENTS,
+    OBJECTIVES,
+    OVERRIDES,
+    POLICIES,
+    SOURCES,
+    Resource,
+)
 
-# Sources first: an objective that is new must find its own.
-WATCHED = (SOURCES, OBJECTIVES, POLICIES, OVERRIDES, DEPLOYMENTS)
+# Sources and corrections first: an objective that is new must find its own.
+WATCHED = (SOURCES, CORRECTIONS, OBJECTIVES, POLICIES, OVERRIDES, DEPLOYMENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +79,13 @@ type_of: Mapping[str, type[BaseModel]] = {
     OBJECTIVES.plural: ServiceLevelObjective,
     POLICIES.plural: ErrorBudgetPolicy,
     OVERRIDES.plural: GateOverride,
+    CORRECTIONS.plural: BudgetCorrection,
     SOURCES.plural: MetricSource,
 }
 
 _Kind = TypeVar("_Kind")
 
-_Ours = ServiceLevelObjective | ErrorBudgetPolicy | GateOverride | MetricSource
+_Ours = ServiceLevelObjective | ErrorBudgetPolicy | GateOverride | BudgetCorrection | MetricSource
 Object = _Ours | Workload | Malformed
 
 
@@ -214,6 +224,10 @@ class Cache:
     def overrides(self, namespace: str) -> list[GateOverride]:
         """The readable overrides of a namespace, by name."""
         return self._readable(OVERRIDES, namespace, GateOverride)
+
+    def corrections(self, namespace: str) -> list[BudgetCorrection]:
+        """The readable corrections of a namespace, by name."""
+        return self._readable(CORRECTIONS, namespace, BudgetCorrection)
 
     def workloads(self, namespace: str) -> list[Workload]:
         """The Deployments of a namespace, by name."""

@@ -42,6 +42,7 @@ class Resource:
 OBJECTIVES = Resource(GROUP, VERSION, "servicelevelobjectives", "ServiceLevelObjective")
 POLICIES = Resource(GROUP, VERSION, "errorbudgetpolicies", "ErrorBudgetPolicy")
 OVERRIDES = Resource(GROUP, VERSION, "gateoverrides", "GateOverride")
+CORRECTIONS = Resource(GROUP, VERSION, "budgetcorrections", "BudgetCorrection")
 SOURCES = Resource(GROUP, VERSION, "metricsources", "MetricSource", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")

@@ -34,6 +34,7 @@ def _measured(
             above=Decimal(spec.recovery.above),
             leaves_at=recovering and recovering + parse_duration(spec.recovery.for_),
         ),
+        corrections=standing.objective.corrections,
     )
 
 

@@ -21,17 +21,23 @@ class Measured:
         remaining: What is left of its budget, in percent.
         window: The objective's window ("30d").
         limit: Where deployments stop, and when they go on ("freeze below 20%").
+        corrections: How many corrections the budget is measured with.
     """
 
     objective: str
     remaining: Decimal
     window: str
     limit: str
+    corrections: int = 0
 
     def sentence(self, *, width: int = UNCUT, brief: bool = False) -> str:
         """The cause without a full stop, names cut to `width`; `brief` leaves out the limit."""
         text = f"SLO {shorten(self.objective, width)} has {_left(self.remaining, self.window)}"
-        return text if brief else f"{text} ({self.limit})"
+        if brief:
+            return text
+        if self.corrections:
+            text += f" with {self.corrections} correction{'s' if self.corrections > 1 else ''}"
+        return f"{text} ({self.limit})"
 
 
 @dataclass(frozen=True, slots=True)

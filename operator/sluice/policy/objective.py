@@ -23,6 +23,7 @@ class ObjectiveState:
         recovered_at: When the budget is positive again if nothing more fails.
         reason: Why it is known or unknown.
         message: The same in words.
+        corrections: How many corrections are in the numbers.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ObjectiveState:
     recovered_at: datetime | None
     reason: Reason
     message: str
+    corrections: int = 0
 
     @property
     def budget(self) -> Decimal | None:

@@ -12,8 +12,9 @@ def asks_anew(
 ) -> bool:
     """Whether an objective asks a policy for something else than it did.
 
-    It does if its budget has become known or unknown, or if it asks for another stage, seen from
-    any stage that may be in force. What else has moved are numbers that texts show.
+    It does if its budget has become known or unknown, if corrections have begun or ceased to apply,
+    or if it asks for another stage, seen from any stage that may be in force. What else has moved
+    are numbers that texts show.
 
     Args:
         spec: the policy's.
@@ -21,6 +22,8 @@ def asks_anew(
         after: the objective as it is now.
     """
     if before is None or (before.budget is None) is not (after.budget is None):
+        return True
+    if before.corrections != after.corrections:
         return True
     return _asked(spec, before) != _asked(spec, after)
 

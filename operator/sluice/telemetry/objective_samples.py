@@ -1,6 +1,6 @@
 """What metrics say of objectives, as text.
 
-There are fourteen samples of each objective, and a client library takes 10 µs for one: of ten
+There are fifteen samples of each objective, and a client library takes 10 µs for one: of ten
 thousand objectives that is more than a second in which nothing else happens. So the text of an
 objective is made when what it shows has changed, and not at every scrape.
 """
@@ -18,6 +18,9 @@ _FAMILIES = {
         "How fast the budget is being spent; at 1 it lasts for the window."
     ),
     "sluice_objective_alert_firing": "1 while the burn-rate alert over this time fires.",
+    "sluice_objective_corrections": (
+        "How many corrections (BudgetCorrection) are in the objective's numbers."
+    ),
 }
 _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
@@ -27,6 +30,7 @@ class ObjectiveReading:
     """An objective as metrics show it; ratios, not percent (Prometheus' convention).
 
     `alerts` tells by severity and long time whether an alert fires; one that never can is absent.
+    `corrections` is how many are in the numbers.
     """
 
     namespace: str
@@ -36,6 +40,7 @@ class ObjectiveReading:
     sli: float | None
     burn_rates: Mapping[str, float] = field(default_factory=dict)
     alerts: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    corrections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ def _samples(reading: ObjectiveReading) -> tuple[str, ...]:
             ({"severity": severity, "window": window}, float(fires))
             for (severity, window), fires in reading.alerts.items()
         ),
+        iter([({}, float(reading.corrections))]),
     )
     return tuple(
         "".join(_sample(name, own | labels, value) for labels, value in family)

@@ -61,7 +61,7 @@ def test_the_installed_command_prints_the_crds_that_are_committed(installed: Pat
     assert printed.count("kind: CustomResourceDefinition") == crds.count(
         "kind: CustomResourceDefinition"
     )
-    for kind in ("ServiceLevelObjective", "ErrorBudgetPolicy", "GateOverride"):
+    for kind in ("ServiceLevelObjective", "ErrorBudgetPolicy", "GateOverride", "BudgetCorrection"):
         assert f"kind: {kind}\n" in printed + "\n"
 
 

@@ -13,7 +13,13 @@ from sluice.api.crds import RESOURCES, Resource
 from sluice.cli.crds import crds, manifests, pages
 
 ROOT = Path(__file__).parents[3]
-KINDS = {"ServiceLevelObjective", "ErrorBudgetPolicy", "GateOverride", "MetricSource"}
+KINDS = {
+    "ServiceLevelObjective",
+    "ErrorBudgetPolicy",
+    "GateOverride",
+    "BudgetCorrection",
+    "MetricSource",
+}
 
 app = typer.Typer()
 app.command()(crds)

@@ -33,4 +33,9 @@ def test_the_models_read_an_example_and_find_no_problem(manifest: dict[str, Any]
 
 def test_there_are_examples_of_what_a_team_and_the_platform_write() -> None:
     kinds = {parameter.values[0]["kind"] for parameter in ours()}
-    assert kinds == {"ServiceLevelObjective", "ErrorBudgetPolicy", "MetricSource"}
+    assert kinds == {
+        "ServiceLevelObjective",
+        "ErrorBudgetPolicy",
+        "BudgetCorrection",
+        "MetricSource",
+    }

@@ -86,7 +86,7 @@ def test_other_kinds_are_counted_and_nothing_more() -> None:
             {"apiVersion": API_VERSION, "kind": "ErrorBudgetPolice"},
             (
                 "kind: there is no ErrorBudgetPolice in sluice.dev: write ServiceLevelObjective or "
-                "ErrorBudgetPolicy or GateOverride or MetricSource"
+                "ErrorBudgetPolicy or GateOverride or BudgetCorrection or MetricSource"
             ),
         ),
     ],

@@ -3,8 +3,17 @@ from typing import Any
 
 import pytest
 
-from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
-from sluice.controller.objective_events import level_changed, new_period, period_closed
+from sluice.api.slo import (
+    CorrectionsStatus,
+    ServiceLevelObjective,
+    ServiceLevelObjectiveStatus,
+)
+from sluice.controller.objective_events import (
+    corrections_changed,
+    level_changed,
+    new_period,
+    period_closed,
+)
 
 QUARTER = {"calendar": {"period": "Quarter"}}
 EVENTS = {"total": "1234567", "bad": "714", "allowed": "1234"}
@@ -100,3 +109,35 @@ def test_a_period_that_was_not_read_closes_with_what_was_published(
 def test_a_period_of_which_nothing_is_known_closes_without_a_word() -> None:
     unknown = status(7).model_copy(update={"error_budget": None, "sli": None})
     assert period_closed(objective(unknown), None) is None
+
+
+def with_corrections(
+    status: ServiceLevelObjectiveStatus, *names: str
+) -> ServiceLevelObjectiveStatus:
+    applied = CorrectionsStatus(applied=len(names), names=list(names)) if names else None
+    return status.model_copy(update={"corrections": applied})
+
+
+def test_corrections_that_begin_or_cease_to_apply_are_an_event() -> None:
+    reasons = {"move": "the data centre moved"}
+    slo = objective(with_corrections(status(7, remaining="-3"), "old"))
+    event = corrections_changed(slo, with_corrections(status(7), "move"), reasons)
+    assert event is not None
+    assert (event.type, event.reason) == ("Normal", "CorrectionsChanged")
+    assert event.note == (
+        "-3% -> 42.166% of the error budget left; BudgetCorrection now applies: move (the data "
+        "centre moved); no longer applies: old"
+    )
+
+
+def test_corrections_that_go_on_to_apply_are_none() -> None:
+    slo = objective(with_corrections(status(7), "move"))
+    assert corrections_changed(slo, with_corrections(status(7), "move"), {}) is None
+
+
+def test_a_restart_or_a_source_that_is_away_ends_no_correction() -> None:
+    slo = objective(with_corrections(status(7), "move"))
+    away = ServiceLevelObjectiveStatus()
+    backfilling = away.model_copy(update={"window": status(7).window})
+    assert corrections_changed(slo, away, {}) is None
+    assert corrections_changed(slo, backfilling, {}) is None

@@ -10,6 +10,7 @@ from sluice.budget import alerts
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import Measured, Objective, UnknownBudget, UnknownReason, measure
 from sluice.budget.burnrate import BurnRate
+from sluice.budget.effects import Corrected, Effect
 from sluice.budget.forecast import Forecast
 from sluice.budget.ledger import Counts
 from sluice.budget.windows import DAY, Bounds, RollingWindow
@@ -303,3 +304,53 @@ def test_another_problem_of_the_same_reason_is_written_and_the_same_one_is_not()
     before = status_of(objective(), page, NOW)
     assert not noticeable(before, status_of(objective(before), page, NOW))
     assert noticeable(before, status_of(objective(before), broken, NOW))
+
+
+def corrected(*, remaining: str | None = "12", approximate: bool = False) -> Corrected:
+    effect = Effect(
+        name="move",
+        added=False,
+        counts=Counts(1200, 300, 3600),
+        seconds=3600,
+        points=Decimal(30),
+        approximate=approximate,
+    )
+    return Corrected(
+        effects=(effect, replace(effect, name="exporter")),
+        excluded=Counts(1200.4, 300, 3600),
+        seconds=7200,
+        added=Counts(),
+        remaining=None if remaining is None else Decimal(remaining),
+    )
+
+
+def test_corrections_are_told_wherever_the_numbers_are() -> None:
+    status = status_of(objective(), replace(evaluation(), corrected=corrected()), NOW)
+    assert status.to_json()["corrections"] == {
+        "applied": 2,
+        "names": ["move", "exporter"],
+        "excluded": {"total": "1200", "bad": "300", "time": "2h"},
+        "remainingWithout": "12",
+        "approximate": False,
+    }
+    available = next(it for it in status.conditions if it.type == "BudgetAvailable")
+    assert available.message.endswith("; 2 corrections apply, 12% would be left without them")
+
+
+def test_an_unknown_budget_tells_of_its_corrections_too() -> None:
+    nothing = UnknownBudget(UnknownReason.NO_DATA, "corrections exclude all")
+    outcome = replace(evaluation(), budget=nothing, corrected=corrected(remaining=None))
+    status = status_of(objective(), outcome, NOW)
+    assert status.error_budget is None
+    assert status.corrections is not None
+    assert status.corrections.remaining_without is None
+
+
+def test_corrections_that_begin_or_end_are_worth_a_write() -> None:
+    without = status_of(objective(), evaluation(), NOW)
+    with_them = status_of(objective(), replace(evaluation(), corrected=corrected()), NOW)
+    about = replace(evaluation(), corrected=corrected(approximate=True))
+    assert noticeable(without, with_them)
+    assert noticeable(with_them, without)
+    assert noticeable(with_them, status_of(objective(), about, NOW))
+    assert not noticeable(with_them, with_them)

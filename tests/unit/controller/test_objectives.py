@@ -8,6 +8,7 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective
+from sluice.controller.applicable import Applicable
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.standings import Standings
@@ -75,9 +76,11 @@ def objectives(sources: Sources) -> Objectives:
         standings=Standings(monotonic=lambda: 0.0, lasts=1.0),
         ledgers=ledgers,
         metrics=metrics,
+        applicable=Applicable(),
         clock=lambda: datetime(2026, 8, 20, tzinfo=UTC),
         changed=lambda *_: None,
         refused=lambda _: None,
+        corrected=lambda *_: None,
         interval=60,
         settle=30,
         identity="test",

@@ -205,3 +205,11 @@ def test_names_are_cut_where_a_text_would_grow_too_long(reason: Reason, remainin
         for cut in (text, parts.prefix, warning(named)):
             assert "ErrorBudgetPolicy mmmmmm" in cut
             assert "nnn.." in cut
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 correction"), (2, "2 corrections")])
+def test_a_budget_that_was_corrected_is_called_so(count: int, text: str) -> None:
+    decision = decided(replace(known("12"), corrections=count))
+    said = denial(decision, spec_of(), workload_kind="Deployment", workload_name="web")
+    assert said == FREEZE.replace("budget left (", f"budget left with {text} (")
+    assert f"budget left with {text} (freeze below 20%)" in decision.message

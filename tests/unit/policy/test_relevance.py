@@ -60,6 +60,9 @@ def objective(remaining: str | None, burn: str = "0", level: Level = Level.OK) -
         pytest.param(objective("80"), objective(None), True, id="becomes unknown"),
         pytest.param(objective(None), objective("80"), True, id="becomes known"),
         pytest.param(objective(None), objective(None, "11"), False, id="stays unknown"),
+        pytest.param(
+            objective("80"), replace(objective("80"), corrections=1), True, id="a correction"
+        ),
         pytest.param(objective("NaN"), objective(None), False, id="no number is unknown, too"),
     ],
 )

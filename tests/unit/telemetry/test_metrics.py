@@ -42,6 +42,7 @@ def test_an_objective_shows_ratios_and_burn_rates() -> None:
                 sli=0.999,
                 burn_rates={"1h": 14.4},
                 alerts={("Page", "1h"): True, ("Page", "6h"): False},
+                corrections=2,
             )
         ],
         [],
@@ -49,6 +50,7 @@ def test_an_objective_shows_ratios_and_burn_rates() -> None:
     labels = 'namespace="shop",objective="availability"'
     assert f"sluice_objective_budget_remaining_ratio{{{labels}}} -0.25" in text
     assert f'sluice_objective_burn_rate{{{labels},window="1h"}} 14.4' in text
+    assert f"sluice_objective_corrections{{{labels}}} 2.0" in text
     firing = f"sluice_objective_alert_firing{{{labels},severity="
     assert f'{firing}"Page",window="1h"}} 1.0' in text
     assert f'{firing}"Page",window="6h"}} 0.0' in text
