@@ -50,10 +50,11 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
         team.freeze()
         team.until("paused", lambda: team.field("deployment", "web", ".spec.paused") == "true")
         override(team)
+        correction(team)
         kill_switch(team)
         source(stack)
         team.kubectl("delete", POLICY, "default", "--timeout=10s")
-        team.kubectl("delete", "slo,gateoverride", "--all")
+        team.kubectl("delete", "slo,gateoverride,budgetcorrection", "--all")
     assert running.stop() == 0
     # A watch is logged when it ends, which these have with the controller.
     team.until("watches", lambda: "watch" in {one.verb for one in requests(log, ACCOUNT)})
@@ -71,6 +72,19 @@ def override(team: Team) -> None:
     """
     team.kubectl("create", "-f", "-", stdin=stdin)
     team.until_condition("Active", "OverrideTooLong", of="gateoverride", name="fix")
+
+
+def correction(team: Team) -> None:
+    stdin = """
+      apiVersion: sluice.dev/v1alpha1
+      kind: BudgetCorrection
+      metadata: {name: planned}
+      spec:
+        {objectives: {selector: {}}, effect: Exclude, reason: planned, createdBy: kubernetes-admin,
+         once: {start: "2099-01-01T00:00:00Z", end: "2099-01-02T00:00:00Z"}}
+    """
+    team.kubectl("create", "-f", "-", stdin=stdin)
+    team.until_condition("Applied", "CorrectionAhead", of="budgetcorrection", name="planned")
 
 
 def kill_switch(team: Team) -> None:

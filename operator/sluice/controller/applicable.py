@@ -27,8 +27,10 @@ def selects(correction: BudgetCorrection, objective: ServiceLevelObjective) -> b
 
 
 def ranges_of(correction: BudgetCorrection, day: datetime) -> tuple[Range, ...]:
-    """Its times, rounded to slices: all that a window of some day may look at."""
-    found = correction.spec.occurrences(day - _BEHIND, day + _AHEAD)
+    """Its times, rounded to slices: all that a window of some day may look at, and the first."""
+    spec = correction.spec
+    begins = [one.start for one in (spec.once, spec.recurrence) if one is not None]
+    found = spec.occurrences(day - _BEHIND, max(day, *begins) + _AHEAD)
     return tuple(rounded(Range(start.timestamp(), end.timestamp())) for start, end in found)
 
 

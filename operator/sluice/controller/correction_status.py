@@ -52,7 +52,7 @@ def status_of(correction: BudgetCorrection, known: Known, now: datetime) -> Budg
     message = "the correction is understood"
     claims = [
         Claim(ConditionType.READY, "True", Reason.RECONCILED, message),
-        _applied(known, begun=bool(inside), upcoming=upcoming),
+        _applied(correction, known, begun=bool(inside), upcoming=upcoming),
     ]
     return BudgetCorrectionStatus(
         observed_generation=generation,
@@ -80,7 +80,9 @@ def length(seconds: float) -> str:
     return format_duration(timedelta(seconds=int(seconds)))
 
 
-def _applied(known: Known, *, begun: bool, upcoming: Occurrence | None) -> Claim:
+def _applied(
+    correction: BudgetCorrection, known: Known, *, begun: bool, upcoming: Occurrence | None
+) -> Claim:
     def claim(reason: Reason, message: str) -> Claim:
         applied = reason is Reason.CORRECTION_APPLIED
         text = message + _missing(known.missing)
@@ -105,6 +107,8 @@ def _applied(known: Known, *, begun: bool, upcoming: Occurrence | None) -> Claim
     if upcoming is not None:
         return claim(Reason.CORRECTION_AHEAD, f"it begins at {upcoming.start:%Y-%m-%dT%H:%MZ}")
     message = "its time has left the windows of its objectives: it can be deleted"
+    if correction.spec.recurrence is not None:
+        message = "no time of it is in the windows of its objectives, nor in the next year"
     return claim(Reason.CORRECTION_PASSED, message)
 
 

@@ -1,6 +1,7 @@
 """`sluice check` as it is run, against a real Prometheus."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +44,7 @@ def test_the_output_is_exactly_this(check_at: Run) -> None:
                     "remaining": "80.000",
                     "events": {"total": "36000", "bad": "360", "allowed": "1800"},
                 },
+                "corrections": None,
                 "burnRates": [
                     {"window": window, "value": "0.20"}
                     for window in ("5m", "30m", "1h", "2h", "6h")
@@ -199,3 +201,46 @@ def test_the_table_cuts_no_number_at_80_columns(server: Prometheus, check: Check
     numbers: list[Any] = row.split()[1:6]
     assert numbers[:2] == ["95", "6h"]
     assert all(Decimal(number).as_tuple().exponent in {-2, -3} for number in numbers[2:])
+
+
+def correction(start: float, end: float) -> dict[str, Any]:
+    """Leaves out a part of what was measured of the service that turned bad."""
+    times = (datetime.fromtimestamp(at, UTC).isoformat() for at in (start, end))
+    return {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "BudgetCorrection",
+        "metadata": {"name": "load-test", "namespace": "shop"},
+        "spec": {
+            "objectives": {"names": ["turned"]},
+            "effect": "Exclude",
+            "once": dict(zip(("start", "end"), times, strict=True)),
+            "reason": "the load test was announced",
+            "createdBy": "alice",
+        },
+    }
+
+
+def test_corrections_among_the_files_apply(check_at: Run) -> None:
+    """Since it turned two in five fail; the last of the six hours is like the others."""
+    without = check_at(slo("turned"))
+    (before,) = without.json["objectives"]
+    assert (without.status, before["corrections"]) == (3, None)
+    ran = check_at(slo("turned"), slo("healthy"), correction(AT - 2 * HOUR, AT))
+    after, other = sorted(ran.json["objectives"], key=lambda it: it["name"] != "turned")
+    assert after["corrections"] == {
+        "applied": 1,
+        "names": ["load-test"],
+        "excluded": {"total": "12000", "bad": "4800", "time": "2h"},
+        "remainingWithout": before["errorBudget"]["remaining"],
+        "approximate": False,
+    }
+    assert after["errorBudget"]["events"]["total"] == "24000"
+    assert other["corrections"] is None
+
+
+def test_the_table_tells_that_corrections_apply(server: Prometheus, check: Check) -> None:
+    found = correction(AT - 2 * HOUR, AT)
+    ran = check(slo("turned"), found, flags=("--prometheus", server.url))
+    header, row = ran.out.splitlines()
+    assert "CORRECTIONS" in header
+    assert row.split()[6] == "1"

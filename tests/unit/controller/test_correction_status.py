@@ -183,6 +183,34 @@ def test_what_has_begun_or_ceased_to_change_an_objective_is_told() -> None:
     assert applicable.drop("shop", "checkout") == set()
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"once": {"start": "2098-12-31T00:00:00Z", "end": "2099-01-01T00:00:00Z"}},
+        {
+            "recurrence": {
+                "rule": "FREQ=DAILY;COUNT=1",
+                "start": "2098-12-31T00:00:00Z",
+                "duration": "1d",
+            }
+        },
+    ],
+)
+def test_a_time_far_ahead_is_known_too(when: dict[str, Any]) -> None:
+    far = correction(**when)
+    (one,) = Applicable().ranges(far, NOW)
+    assert datetime.fromtimestamp(one.end, UTC) == datetime(2099, 1, 1, tzinfo=UTC)
+    status = status_of(far, known(effects=[], ranges=[one]), NOW)
+    assert status.next is not None
+    assert status.conditions[1].reason == "CorrectionAhead"
+
+
+def test_a_rule_without_a_time_in_the_next_year_is_not_said_to_be_over() -> None:
+    rule = {"rule": "FREQ=YEARLY;INTERVAL=5", "start": "2021-01-01T00:00:00Z", "duration": "1d"}
+    status = status_of(correction(recurrence=rule), known(effects=[], ranges=[]), NOW)
+    assert status.conditions[1].message.endswith("nor in the next year")
+
+
 async def test_the_status_is_written_once_and_again_only_if_it_changes() -> None:
     table, cache, applicable = Table(), Cache(), Applicable()
     api: Any = table
