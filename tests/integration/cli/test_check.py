@@ -112,6 +112,7 @@ def test_too_few_events_leave_the_budget_unknown(check_at: Run) -> None:
             "name": "rare",
             "sli": None,
             "errorBudget": None,
+            "corrections": None,
             "burnRates": [],
             "level": "Unknown",
             "known": False,

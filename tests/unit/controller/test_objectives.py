@@ -20,7 +20,7 @@ from sluice.indicators.promql import PART, SIDE, Part, Side
 from sluice.indicators.sources import Sources
 from sluice.kube.cache import Cache, Key
 from sluice.kube.ledgers import LedgerStore
-from sluice.kube.resources import CONFIG_MAPS, OBJECTIVES, Resource
+from sluice.kube.resources import CONFIG_MAPS, CORRECTIONS, OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
 
 KEY = Key("servicelevelobjectives", "shop", "checkout")
@@ -233,3 +233,46 @@ async def test_objectives_that_wait_for_others_say_how_far_they_are(
     objectives._cache.put(OBJECTIVES, body)
     await objectives.reconcile(KEY)
     assert api.levels == ["Unknown"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "asked"),
+    [
+        pytest.param("2026-08-19T10:02:00Z", "2026-08-19T11:00:00Z", [], id="recent"),
+        pytest.param("2026-08-01T10:00:00Z", "2026-08-02T11:00:00Z", [], id="whole hours"),
+        pytest.param("2026-08-01T10:30:00Z", "2026-08-02T11:00:00Z", [300], id="a cut hour"),
+    ],
+)
+async def test_a_correction_asks_the_source_for_nothing_but_the_hours_that_it_cuts(
+    objectives: Objectives, sources: Sources, start: str, end: str, asked: list[float]
+) -> None:
+    api, counters = Written(), Counters()
+    told: list[tuple[str, set[str]]] = []
+    objectives._api = api  # type: ignore[assignment]
+    objectives._corrected = lambda *it: told.append(it)
+    sources.put("default", counters)
+    body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
+    objectives._cache.put(OBJECTIVES, body)
+    await objectives.reconcile(KEY)
+    await objectives.reconcile(KEY)
+    counters.steps.clear()
+    found = {
+        "metadata": {"name": "move", "namespace": "shop", "uid": "c-1"},
+        "spec": {
+            "objectives": {"selector": {}},
+            "effect": "Exclude",
+            "once": {"start": start, "end": end},
+            "reason": "the data centre moved",
+            "createdBy": "alice",
+        },
+    }
+    objectives._cache.put(CORRECTIONS, found)
+    objectives.recount(KEY)
+    due = await objectives.reconcile(KEY)
+    assert due is not None
+    assert due > 50  # when the counters would have been read again
+    assert counters.steps == asked
+    assert told == [("shop", {"move"})]
+    state = objectives._standings.get("shop", "checkout")
+    assert state is not None
+    assert state.corrections == 1
