@@ -206,12 +206,7 @@ class Cache:
 
     def keys(self, resource: Resource) -> list[Key]:
         """The keys of all objects of a resource."""
-        return [
-            Key(plural, namespace, name)
-            for (plural, namespace), names in self._objects.items()
-            if plural == resource.plural
-            for name in names
-        ]
+        return [key for key in self._versions if key.plural == resource.plural]
 
     def objectives(self, namespace: str) -> list[ServiceLevelObjective]:
         """The readable objectives of a namespace, by name."""
