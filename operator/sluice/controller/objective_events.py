@@ -32,9 +32,11 @@ def level_changed(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatu
         slo: the objective, with its status so far.
         status: the one that follows.
     """
-    before = slo.status.level
+    before, known = slo.status.level, condition(slo.status, ConditionType.BUDGET_KNOWN)
     if before is status.level or slo.status.observed_generation < 0:
         return None
+    if known is not None and known.reason == Reason.BACKFILLING:
+        return None  # the first number is no change
     about = condition(status, ConditionType.BUDGET_AVAILABLE)
     return Event(
         kind=OBJECTIVES.kind,

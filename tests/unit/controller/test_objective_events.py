@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from sluice.api.metadata import Condition
 from sluice.api.slo import (
     CorrectionsStatus,
     ServiceLevelObjective,
@@ -141,3 +142,19 @@ def test_a_restart_or_a_source_that_is_away_ends_no_correction() -> None:
     backfilling = away.model_copy(update={"window": status(7).window})
     assert corrections_changed(slo, away, {}) is None
     assert corrections_changed(slo, backfilling, {}) is None
+
+
+def test_the_first_number_is_no_change() -> None:
+    said = Condition.model_validate(
+        {
+            "type": "BudgetKnown",
+            "status": "False",
+            "reason": "Backfilling",
+            "lastTransitionTime": datetime(2026, 8, 20, tzinfo=UTC),
+        }
+    )
+    reading = status(7, level="Unknown").model_copy(update={"conditions": [said]})
+    assert level_changed(objective(reading), status(7)) is None
+    stale = [said.model_copy(update={"reason": "StaleData"})]
+    seen = reading.model_copy(update={"conditions": stale})
+    assert level_changed(objective(seen), status(7)) is not None
