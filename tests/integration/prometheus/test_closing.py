@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from sluice.api import API_VERSION
+from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import Objectives
 from sluice.controller.standings import Standings
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.cache import Cache, Key
+from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
 from tests.integration.prometheus.scenarios import DAY, END, HOUR, Scenario
@@ -39,6 +41,9 @@ class Server:
         self.stored = {**self.stored, "status": body["status"]}
         return self.stored
 
+    async def get(self, *_: Any, **__: Any) -> None:
+        """No ledger is kept."""
+
     async def create(self, resource: Resource, body: dict[str, Any], *, namespace: str) -> None:
         assert (resource.plural, namespace) == ("events", "shop")
         self.events.append(body)
@@ -59,7 +64,16 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
     cache.put(OBJECTIVES, server.stored)
     sources = Sources()
     sources.put("default", source)
+    ledgers = Ledgers(
+        api=server,  # type: ignore[arg-type]
+        store=LedgerStore(server, namespace="sluice-system"),  # type: ignore[arg-type]
+        metrics=Metrics(),
+        clock=lambda: datetime.fromtimestamp(now[0], UTC),
+        monotonic=lambda: 0.0,
+        identity="test",
+    )
     objectives = Objectives(
+        ledgers=ledgers,
         api=server,  # type: ignore[arg-type]
         cache=cache,
         sources=sources,

@@ -13,12 +13,14 @@ import pytest
 
 from e2e.harness.prometheus_server import Prometheus as Server
 from sluice.controller.dispatcher import Dispatcher, Lane
+from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.standings import Standings
 from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.cache import Cache, Key
+from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
 from tests.integration.prometheus.scenarios import END, Scenario
@@ -54,13 +56,25 @@ class Cluster:
     async def create(self, *_: Any, **__: Any) -> None:
         """Events are not kept."""
 
+    async def get(self, *_: Any, **__: Any) -> None:
+        """No ledger is kept."""
+
 
 async def test_known_objectives_keep_their_interval_while_the_history_of_others_is_read(
     scenarios: Mapping[str, Scenario], server: Server
 ) -> None:
     cluster, cache, sources, metrics = Cluster(), Cache(), Sources(), Metrics()
     began = time.monotonic()
+    ledgers = Ledgers(
+        api=cluster,  # type: ignore[arg-type]
+        store=LedgerStore(cluster, namespace="sluice-system"),  # type: ignore[arg-type]
+        metrics=metrics,
+        clock=lambda: datetime.fromtimestamp(END, UTC),
+        monotonic=lambda: 0.0,
+        identity="test",
+    )
     objectives = Objectives(
+        ledgers=ledgers,
         api=cluster,  # type: ignore[arg-type]
         cache=cache,
         sources=sources,
