@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sluice.api import API_VERSION
+from sluice.controller.applicable import Applicable
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import Objectives
 from sluice.controller.standings import Standings
@@ -74,6 +75,7 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
     )
     objectives = Objectives(
         ledgers=ledgers,
+        applicable=Applicable(),
         api=server,  # type: ignore[arg-type]
         cache=cache,
         sources=sources,
@@ -82,6 +84,7 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
         clock=lambda: datetime.fromtimestamp(now[0], UTC),
         changed=lambda *_: None,
         refused=pytest.fail,
+        corrected=lambda *_: None,
         interval=60,
         settle=30,
         identity="test",

@@ -13,6 +13,7 @@ import pytest
 
 from e2e.harness.prometheus_server import Prometheus as Server
 from sluice.controller.dispatcher import Dispatcher, Lane
+from sluice.controller.applicable import Applicable
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.standings import Standings
@@ -75,6 +76,7 @@ async def test_known_objectives_keep_their_interval_while_the_history_of_others_
     )
     objectives = Objectives(
         ledgers=ledgers,
+        applicable=Applicable(),
         api=cluster,  # type: ignore[arg-type]
         cache=cache,
         sources=sources,
@@ -83,6 +85,7 @@ async def test_known_objectives_keep_their_interval_while_the_history_of_others_
         clock=lambda: datetime.fromtimestamp(END - 120 + time.monotonic() - began, UTC),
         changed=lambda *_: None,
         refused=pytest.fail,
+        corrected=lambda *_: None,
         interval=_INTERVAL,
         settle=30,
         identity="test",
