@@ -23,6 +23,7 @@ from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
 from sluice.indicators.query_reader import Limited, Queried, QueryReader
 from sluice.indicators.reader import Counted, GridCounts, Reader, SliceReader
+from sluice.indicators.recorded_reader import Recorder
 from sluice.indicators.resolve import resolve
 from sluice.indicators.source import AnySource, Source
 from sluice.indicators.sql_reader import sql_reader
@@ -62,6 +63,7 @@ class Meter:
         source: where.
         settle: seconds after which a slice is closed.
         progress: is told the share of the window that is read, while there is history to read.
+        recorder: has what is measured recorded by rules; None to read it without any.
     """
 
     def __init__(
@@ -71,11 +73,13 @@ class Meter:
         *,
         settle: float = SETTLE,
         progress: Callable[[float], None] = lambda _: None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._indicator = spec.indicator
         self._source = Patient(source)
         self._settle = settle
         self._progress = progress
+        self._recorder = recorder
         self.account = Account(window_of(spec.window), slicing=slicing_of(spec))
         self._reader: SliceReader | None = None
         # Of slices that are judged one by one, none may be read together with others.
@@ -83,6 +87,7 @@ class Meter:
         self._coarse = HOUR if slicing is None else slicing.parts * SLICE
         self._now = 0.0
         self._present = 0.0
+        self._until: float | None = None
         self._boundaries: dict[int, _Values] = {}
 
     @property
@@ -118,7 +123,7 @@ class Meter:
                 return problem
         closed = self.account.ledger.closed
         assert closed is not None
-        return Reading(now, closed)
+        return Reading(now if self._until is None else self._until, closed)
 
     async def correct(
         self, corrections: Sequence[Correction], now: float, *, most: int = _MOST_CUT
@@ -170,11 +175,15 @@ class Meter:
         if sql is not None:
             return sql_reader(sql, self._source, coarse=self._coarse, now=lambda: self._now)
         found = await resolve(self._indicator, self._source, now)
-        return found if isinstance(found, Failure) else _reader(self._source, found)
+        if isinstance(found, Failure):
+            return found
+        reader = _reader(self._source, found)
+        return reader if self._recorder is None else self._recorder.reader(reader, found)
 
     async def _close(self, reader: SliceReader, now: float) -> Failure | None:
         """Close the slices that are due, and look at the two before them again."""
-        due = int((now - self._settle) // SLICE) * SLICE
+        delay = self._recorder.delay if self._recorder is not None else 0
+        due = int((now - self._settle - delay) // SLICE) * SLICE
         closed = self.account.ledger.closed
         # A clock that was ahead for a while has closed slices that are still to come.
         ahead = closed is not None and closed > now + SLICE
@@ -250,6 +259,7 @@ class Meter:
             counts = await reader.read(grid)
             if isinstance(counts, Failure):
                 return counts
+        self._until = counts.until
         self.account.ledger.tick(_live(grid, counts, self.account.ledger.live))
         return None
 
@@ -330,7 +340,8 @@ def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:
     total, bad = float(counts.total[0]), float(counts.bad[0])
     if before is not None:
         total, bad = max(total, before.total), max(bad, before.bad)
-    return Live(float(grid.end), total, bad, bool(counts.covered[0]))
+    until = float(grid.end) if counts.until is None else counts.until
+    return Live(until, total, bad, bool(counts.covered[0]))
 
 
 def _left(live: Live, total: float, bad: float) -> Live:

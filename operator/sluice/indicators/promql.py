@@ -56,6 +56,7 @@ class Part(StrEnum):
     START_VALUE = "start-value"  # the sum of these values
     START_OLDEST = "start-oldest"  # the time of the oldest of them
     STEADY = "steady"  # at how many steps inside any has a value
+    DOUBT = "doubt"  # how many series `MOVED` misses or misjudges; -1 without any series
 
 
 class Fact(StrEnum):
@@ -298,6 +299,21 @@ def exceptions_query(selector: Selector, width: int) -> str:
     return union(
         labelled(rest, **{PART: Part.MOVED}), f"({resets}>0)", f"({resets} unless ({plain}))"
     )
+
+
+def moved_expression(selector: Selector, width: int) -> str:
+    """The movement of the plain series in the last `width` seconds; nothing without any."""
+    return f"sum({_plain(selector, width)})"
+
+
+def doubt_expression(selector: Selector, width: int) -> str:
+    """How many series are not plain, and how often they were reset; -1 without any series.
+
+    Of a side where it gives 0, `moved_expression` is the whole movement: each series that has
+    samples in or just before the slice is at both of its ends, and was not reset.
+    """
+    seen = f"sum(1+{_resets(selector, width, LOOKBACK)})"
+    return f"({seen}-(count({_plain(selector, width)}) or vector(0))) or vector(-1)"
 
 
 def facts_query(total: Selector, jobs: set[str], instances: set[str], width: int) -> str:

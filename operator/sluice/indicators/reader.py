@@ -37,6 +37,14 @@ _EXACT = 2.0**53
 _PART_NAMED = {str(part): part for part in Part}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """The movement of one side; `known` tells where there were series at all."""
+
+    moved: Floats
+    known: Flags
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What the counters of an indicator count: all events, and the good or the bad ones.
@@ -69,6 +77,17 @@ class Counted:
         """Whether the counters are scraped more than once."""
         return bool(self.total.replica or self.other.replica)
 
+    def count(self, sides: Mapping[Side, Moved]) -> tuple[Floats, Floats, Flags]:
+        """All and bad events by the movement of both sides, and where there are data."""
+        total, other = sides[Side.TOTAL], sides[self.side]
+        covered = total.known
+        if self.always:
+            covered = covered & (other.known | (total.moved == 0))
+        bad = other.moved
+        if self.side is Side.GOOD:
+            bad = np.maximum(total.moved - other.moved, 0.0)
+        return np.where(covered, total.moved, 0.0), np.where(covered, bad, 0.0), covered
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GridCounts:
@@ -81,6 +100,7 @@ class GridCounts:
             that was not read.
         restlessness: resets a series had in a slice and five minutes before it, on average, of the
             side that had more.
+        until: Unix seconds up to which was read, if that is not the grid's end.
     """
 
     total: Floats
@@ -90,6 +110,7 @@ class GridCounts:
     values: Mapping[Side, Floats]
     start: Mapping[Side, float]
     restlessness: float
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,14 +119,6 @@ class Whole:
 
     hours: Hours
     sure: Flags
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Moved:
-    """The movement of one side; `known` tells where there were series at all."""
-
-    moved: Floats
-    known: Flags
 
 
 class _Parts(dict[tuple[Side, Part], Floats]):
@@ -266,11 +279,11 @@ class Reader:
         parts = await self._ends(grid)
         if isinstance(parts, Failure):
             return parts
-        sides: dict[Side, _Moved] = {}
+        sides: dict[Side, Moved] = {}
         for side in self._counted.selectors:
             exceptional = self._exceptional(parts, side)
             sides[side] = moved = self._plain(parts, side, exceptional)
-            for run in _runs(exceptional):
+            for run in runs(exceptional):
                 problem = await self._correct(side, moved, grid, run)
                 if problem:
                     return problem
@@ -319,13 +332,13 @@ class Reader:
         series = await self._range(query, grid)
         return series if isinstance(series, Failure) else _parts(series, grid, self._counted)
 
-    def _plain(self, parts: _Parts, side: Side, exceptional: Flags) -> _Moved:
+    def _plain(self, parts: _Parts, side: Side, exceptional: Flags) -> Moved:
         """The movement of a side where all its series are plain."""
         if self._counted.selectors[side].replica:
             moved = parts[side, Part.MOVED]
         else:
             moved = parts[side, Part.VALUE] - parts[side, Part.START_VALUE]
-        return _Moved(_or_zero(moved), ~np.isnan(moved) & ~exceptional)
+        return Moved(_or_zero(moved), ~np.isnan(moved) & ~exceptional)
 
     def _exceptional(self, parts: _Parts, side: Side) -> Flags:
         """In which slices not all series of a side were plain."""
@@ -335,7 +348,7 @@ class Reader:
         return inexact | _differ(parts, side, Part.SEEN, Part.PRESENT, Part.START_PRESENT)
 
     async def _correct(
-        self, side: Side, moved: _Moved, grid: Grid, run: tuple[int, int]
+        self, side: Side, moved: Moved, grid: Grid, run: tuple[int, int]
     ) -> Failure | None:
         """Put what really moved in a run of slices in place of what its plain series did."""
         exceptions = Exceptions(self._source, self._counted.selectors[side], self._counted.total)
@@ -347,17 +360,11 @@ class Reader:
         moved.known[here] |= exact.known
         return None
 
-    def _counts(self, sides: Mapping[Side, _Moved], parts: _Parts) -> GridCounts:
-        total, other = sides[Side.TOTAL], sides[self._counted.side]
-        covered = total.known
-        if self._counted.always:
-            covered = covered & (other.known | (total.moved == 0))
-        bad = other.moved
-        if self._counted.side is Side.GOOD:
-            bad = np.maximum(total.moved - other.moved, 0.0)
+    def _counts(self, sides: Mapping[Side, Moved], parts: _Parts) -> GridCounts:
+        total, bad, covered = self._counted.count(sides)
         return GridCounts(
-            total=np.where(covered, total.moved, 0.0),
-            bad=np.where(covered, bad, 0.0),
+            total=total,
+            bad=bad,
             covered=covered,
             present=float(_or_zero(parts[self._counted.watched, Part.PRESENT])[-1]),
             values=_values(parts, self._counted),
@@ -408,9 +415,9 @@ def _or_zero(values: Floats) -> Floats:
     return np.where(np.isnan(values), 0.0, values)
 
 
-def _ticked(parts: _Parts, side: Side) -> _Moved:
+def _ticked(parts: _Parts, side: Side) -> Moved:
     moved, present = parts[side, Part.MOVED], parts[side, Part.PRESENT]
-    return _Moved(_or_zero(moved), ~np.isnan(moved) | (_or_zero(present) > 0))
+    return Moved(_or_zero(moved), ~np.isnan(moved) | (_or_zero(present) > 0))
 
 
 def _differ(parts: _Parts, side: Side, *numbers: Part) -> Flags:
@@ -435,8 +442,8 @@ def _restlessness(parts: _Parts, side: Side) -> float:
     return float(resets.sum() / max(1.0, series.sum()))
 
 
-def _runs(flags: Flags) -> Iterator[tuple[int, int]]:
-    """First and end of the runs of true flags; near ones are one run, up to a length."""
+def runs(flags: Flags) -> Iterator[tuple[int, int]]:
+    """First and end (excluded) of the runs of true flags; near ones are one, up to a length."""
     start = last = -1
     for index in np.flatnonzero(flags):
         if start >= 0 and (index - last > _NEAR or index - start >= _LONGEST_RUN):

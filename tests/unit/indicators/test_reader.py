@@ -11,13 +11,13 @@ from aiohttp.test_utils import TestServer
 from sluice.indicators.grid import Grid
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import PART, SIDE, Part, Selector, Side
-from sluice.indicators.reader import Counted, GridCounts, Reader, _runs
+from sluice.indicators.reader import Counted, GridCounts, Reader, runs
 
 GRID = Grid(3000, 300, 3)
 
 
 @pytest.mark.parametrize(
-    ("flagged", "runs"),
+    ("flagged", "expected"),
     [
         ([], []),
         ([5], [(5, 6)]),
@@ -28,11 +28,11 @@ GRID = Grid(3000, 300, 3)
     ],
 )
 def test_exceptions_near_each_other_are_asked_for_together(
-    flagged: list[int], runs: list[tuple[int, int]]
+    flagged: list[int], expected: list[tuple[int, int]]
 ) -> None:
     flags = np.zeros(100, bool)
     flags[flagged] = True
-    assert list(_runs(flags)) == runs
+    assert list(runs(flags)) == expected
 
 
 def test_the_slices_of_a_grid_are_found_by_their_ends() -> None:
