@@ -50,11 +50,12 @@ _SECONDS_BEHIND = 5.0
 
 
 @contextmanager
-def installed(plane: ControlPlane) -> Iterator[Path]:
-    """The chart, without a pod of its own; the kubeconfig of its ServiceAccount."""
+def installed(plane: ControlPlane, *more: str) -> Iterator[Path]:
+    """The chart, without a pod of its own, with `more` values; its ServiceAccount's kubeconfig."""
     run = [str(helm()), "--kubeconfig", str(plane.kubeconfig), "--namespace", NAMESPACE]
     install = ["upgrade", "--install", "sluice", str(CHART), "--create-namespace"]
-    values = ["--set", "replicas=0", "--set", "prometheusUrl=http://prometheus.invalid:9090"]
+    set_ = ["replicas=0", "prometheusUrl=http://prometheus.invalid:9090", *more]
+    values = [argument for value in set_ for argument in ("--set", value)]
     environment = os.environ | {"HELM_CACHE_HOME": str(plane.directory / "helm-cache")}
     if plane.provider == "existing":
         # What Helm installs from crds/ it leaves behind; what a run applies is cleaned up.

@@ -1,6 +1,7 @@
 """Programs that the harness builds from Go modules, from pinned versions with verified sums."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -106,6 +107,30 @@ def built(tool: GoTool) -> Path:
                 _build(tool, new / tool.name)
                 (new / tool.name).rename(program)
     return program
+
+
+def prometheus_rule_crd() -> Path:
+    """The Prometheus Operator's own CRD of PrometheusRule: a file of its Go module.
+
+    Raises:
+        NoGoError: when the module cannot be had.
+    """
+    name, directory = "prometheus-operator", _MODULES / "prometheus-operator"
+    module = f"github.com/prometheus-operator/{name}"
+    if shutil.which("go") is None:
+        raise NoGoError("Go is not installed (the program `go` is not on PATH)")
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", module],
+        cwd=directory,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NoGoError(f"the module {module} cannot be had: {done.stdout}{done.stderr}".strip())
+    found = Path(json.loads(done.stdout)["Dir"])
+    return found / f"example/{name}-crd/monitoring.coreos.com_prometheusrules.yaml"
 
 
 def _build(tool: GoTool, program: Path) -> None:

@@ -29,6 +29,9 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason
     SECRET_FORBIDDEN = "SecretForbidden"  # noqa: S105 - a reason
     INVALID_SECRET = "InvalidSecret"  # noqa: S105 - a reason
+    RULES_NOT_SERVED = "RulesNotServed"
+    RULES_REFUSED = "RulesRefused"
+    RULES_NOT_EVALUATED = "RulesNotEvaluated"
 
     # A budget
     BACKFILLING = "Backfilling"

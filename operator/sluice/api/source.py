@@ -5,12 +5,13 @@ The platform's, not a team's: whoever names a URL makes the controller send requ
 
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from sluice.api.base import Spec, Status, cel, require, rule
-from sluice.api.metadata import Condition, ObjectMeta
+from sluice.api.metadata import Condition, LabelKey, LabelValue, ObjectMeta
 from sluice.api.postgresql import PostgreSQLSource
 from sluice.api.secrets import IN_OUR_NAMESPACE as _SECRETS
 from sluice.api.secrets import SecretKey
@@ -156,10 +157,25 @@ TLS_RULE = rule(
 )
 
 
+RULES_RULE = rule(
+    "!has(self.ruleLabels) || size(self.ruleLabels) == 0 || self.engine == 'Recorded'",
+    "ruleLabels are of the rules that engine Recorded writes: set it, or leave them out",
+)
+
+
+class Engine(StrEnum):
+    """Who does the counting."""
+
+    INCREMENTAL = "Incremental"
+    RECORDED = "Recorded"
+
+
 class PrometheusSource(Spec):
     """A server that speaks Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
 
-    model_config = ConfigDict(json_schema_extra=cel(ONE_AUTH, AUTHORIZATION_RULE, TLS_RULE))
+    model_config = ConfigDict(
+        json_schema_extra=cel(ONE_AUTH, AUTHORIZATION_RULE, TLS_RULE, RULES_RULE)
+    )
     url: Annotated[str, BeforeValidator(_check_url)] = Field(
         max_length=1024,
         json_schema_extra=cel(URL_RULE),
@@ -187,6 +203,21 @@ class PrometheusSource(Spec):
             "source does so itself, as Thanos and Mimir do if they are told to."
         ),
     )
+    engine: Engine = Field(
+        default=Engine.INCREMENTAL,
+        description=(
+            "Incremental: Sluice reads counters. Recorded: it writes PrometheusRule objects, and "
+            "reads of all objectives at once what a ruler has recorded."
+        ),
+    )
+    rule_labels: dict[LabelKey, LabelValue] = Field(
+        default={},
+        max_length=16,
+        description=(
+            "Labels of the PrometheusRule objects, by which the `ruleSelector` of your Prometheus "
+            "finds them."
+        ),
+    )
     tls: TLS | None = Field(
         default=None, description="Certificates. The source's is verified unless this says not to."
     )
@@ -208,6 +239,7 @@ class PrometheusSource(Spec):
             (ONE_AUTH, self.bearer_token is None or self.basic_auth is None),
             (AUTHORIZATION_RULE, not twice),
             (TLS_RULE, self.tls is None or self.url.startswith("https://")),
+            (RULES_RULE, not self.rule_labels or self.engine is Engine.RECORDED),
         )
         return self
 

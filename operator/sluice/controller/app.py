@@ -29,6 +29,7 @@ _FLUSH = 3.0
 # Python looks for garbage in cycles after 700 new objects. Of ten thousand objectives a million is
 # kept, in no cycle; to look at them all again and again stopped a start for a second each time.
 _GARBAGE = (50_000, 20, 20)
+_RULES_RETRY = 15.0
 
 
 class WatchEndedError(Exception):
@@ -182,6 +183,7 @@ async def _lead(parts: Assembly) -> None:
         work = [
             asyncio.create_task(parts.dispatcher.run()),
             asyncio.create_task(_keep_ledgers(parts)),
+            asyncio.create_task(_keep_rules(parts)),
         ]
         try:
             # Leading ends by time, not by an event that could be waited for.
@@ -200,6 +202,17 @@ async def _keep_ledgers(parts: Assembly) -> None:
     """Store what is counted; what could not be deleted by the last leader is looked for first."""
     await parts.sweep_ledgers()
     await parts.ledgers.run()
+
+
+async def _keep_rules(parts: Assembly) -> None:
+    """Have the counts of objectives recorded whose sources say so."""
+    while True:
+        pause = _RULES_RETRY
+        try:
+            pause = await parts.keep_rules()
+        except ApiError as error:
+            _log.warning("rules not kept; trying again", error=error.message)
+        await asyncio.sleep(pause)
 
 
 async def _poll_switch(parts: Assembly, namespace: str) -> None:

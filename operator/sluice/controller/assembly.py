@@ -1,5 +1,6 @@
 """The parts of a running controller and how they are wired together."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import PolicyWriter
+from sluice.controller.rulebook import Rulebook
 from sluice.controller.settings import Settings
 from sluice.controller.sources import MetricSources
 from sluice.controller.standings import Standings
@@ -88,6 +90,16 @@ class Assembly:
         # A cookie that one source sets is not for another of the same host.
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         sources = Sources()
+        self._rulebook = Rulebook(
+            api=api,
+            cache=self.cache,
+            sources=sources,
+            namespace=settings.namespace,
+            enabled=settings.prometheus_rules,
+            settle=math.ceil(settings.settle),
+            clock=time.time,
+            changed=self._recording_changed,
+        )
         self._sources = MetricSources(
             api=api,
             cache=self.cache,
@@ -98,6 +110,7 @@ class Assembly:
             clock=_utc_now,
             changed=self._source_changed,
             identity=settings.identity,
+            recording=self._rulebook.problem,
         )
         self._listed = 0.0
         self.ledgers = Ledgers(
@@ -125,6 +138,7 @@ class Assembly:
             interval=settings.interval,
             settle=settings.settle,
             identity=settings.identity,
+            recorder=self._rulebook.recorder,
         )
         self._writer = PolicyWriter(
             api=api,
@@ -181,6 +195,10 @@ class Assembly:
         """Delete what was counted for objectives that went while nobody watched."""
         if self.synced and self.leading():
             await self.ledgers.sweep(self._objective_uids, listed=self._listed)
+
+    async def keep_rules(self) -> float:
+        """Have recorded what is to be; seconds until that is to be looked at again."""
+        return await self._rulebook.keep()
 
     async def begin(self) -> None:
         """Connect to the sources and make every object due, for a process that begins to lead."""
@@ -290,6 +308,10 @@ class Assembly:
             found = self.cache.get(key)
             if isinstance(found, ServiceLevelObjective) and found.spec.source.name == name:
                 self.dispatcher.now(key)
+
+    def _recording_changed(self, name: str) -> None:
+        """Say on a source what is amiss with its rules, or that nothing is any more."""
+        self.dispatcher.now(Key(SOURCES.plural, "", name))
 
     def _source_refused(self, name: str) -> None:
         """Read the Secrets of a source again, soon but not as often as it is asked."""

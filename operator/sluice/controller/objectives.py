@@ -30,6 +30,7 @@ from sluice.controller.standings import Standings
 from sluice.indicators.declared import indicator_key, objective_of, window_name
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter, Reading
+from sluice.indicators.recorded_reader import Recorder
 from sluice.indicators.slots import patiently
 from sluice.indicators.sources import Sources
 from sluice.kube import events
@@ -87,6 +88,7 @@ class Objectives:
         interval: float,
         settle: float,
         identity: str,
+        recorder: Callable[[ServiceLevelObjective], Recorder] | None = None,
     ) -> None:
         self._api = api
         self._complaints = Complaints(api)
@@ -103,6 +105,7 @@ class Objectives:
         self._interval = interval
         self._settle = settle
         self._identity = identity
+        self._recorder = recorder
         self._meters: dict[Key, _Measuring] = {}
         self._unread: set[Key] = set()
         self._closing: dict[Key, ServiceLevelObjective] = {}
@@ -253,7 +256,8 @@ class Objectives:
             return known.meter
         if known is not None and known.uid != slo.metadata.uid:
             self._ledgers.forget(known.uid)
-        meter = Meter(slo.spec, source, settle=self._settle)
+        recorder = None if self._recorder is None else self._recorder(slo)
+        meter = Meter(slo.spec, source, settle=self._settle, recorder=recorder)
         self._meters[key] = _Measuring(uid, made_for, slo.spec, meter)
         self._unread.add(key)
         return meter

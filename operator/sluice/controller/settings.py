@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     query_timeout: float = Field(
         default=30.0, ge=1, le=600, description="Seconds that a source may take to answer."
     )
+    prometheus_rules: bool = Field(
+        default=False,
+        description="Write PrometheusRules, in its own namespace, for sources of engine Recorded.",
+    )
     concurrency: int = Field(
         default=8,
         ge=1,

@@ -53,6 +53,7 @@ class MetricSources:
         clock: the present time, with a zone.
         changed: is told the name of a source that appeared, vanished, failed or answers again.
         identity: under which Events are posted.
+        recording: why not all that should be is recorded in a source; None if nothing is amiss.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class MetricSources:
         clock: Callable[[], datetime],
         changed: Callable[[str], None],
         identity: str,
+        recording: Callable[[str], Failure | None] = lambda _: None,
     ) -> None:
         self._api = api
         self._complaints = Complaints(api)
@@ -78,6 +80,7 @@ class MetricSources:
         self._clock = clock
         self._changed = changed
         self._identity = identity
+        self._recording = recording
         self._connections: dict[str, _Connection] = {}
         self._said: dict[str, Reason | None] = {}
         self._met: set[str] = set()
@@ -109,7 +112,7 @@ class MetricSources:
             self._unusable(key.name, Reason.INVALID_SPEC)
             await self._complaints.tell(SOURCES, found, now=self._clock())
         elif isinstance(found, MetricSource) and not found.metadata.deletion_timestamp:
-            problem = await self._probe(key.name, found.spec)
+            problem = await self._probe(key.name, found.spec) or self._recording(key.name)
             await self._write(found, problem)
         else:
             self._forget(key.name)

@@ -1,4 +1,4 @@
-"""Names, labels and annotations of the cluster-scoped objects that Sluice writes."""
+"""Names, labels and annotations of the objects that Sluice writes."""
 
 import hashlib
 
@@ -8,6 +8,9 @@ MANAGER = "sluice"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 POLICY_UID = "sluice.dev/policy-uid"
 POLICY = "sluice.dev/policy"
+OBJECTIVE_UID = "sluice.dev/objective-uid"
+OBJECTIVE = "sluice.dev/objective"
+SOURCE = "sluice.dev/source"
 EXPIRES = "sluice.dev/expires"
 CONTENT_HASH = "sluice.dev/content-hash"
 UNDO = "sluice.dev/undo"
@@ -18,16 +21,21 @@ _DIGEST = 16
 
 
 def gate_name(*, namespace: str, policy: str, shard: int) -> str:
-    """The name of a policy's admission policy and binding, at most 200 characters.
+    """The name of a policy's admission policy and binding, at most 200 characters."""
+    return owned_name(namespace=namespace, name=policy, tail=f"-{shard}")
+
+
+def owned_name(*, namespace: str, name: str, tail: str = "") -> str:
+    """The name of an object that is written for one in a namespace, at most 200 characters.
 
     A namespace has no dot, so the first dot ends it: `a-b` and `c` is not `a` and `b-c`. A name
-    that had to be shortened starts with `sluice.` instead of `sluice-`, so that no policy can be
+    that had to be shortened starts with `sluice.` instead of `sluice-`, so that nothing can be
     named like another one's shortened form.
     """
-    name = f"sluice-{namespace}.{policy}-{shard}"
-    if len(name) <= _LONGEST:
-        return name
-    digest = hashlib.sha256(f"{namespace}/{policy}".encode()).hexdigest()[:_DIGEST]
-    tail = f"-{digest}-{shard}"
-    head = f"sluice.{namespace}.{policy}"[: _LONGEST - len(tail)]
+    whole = f"sluice-{namespace}.{name}{tail}"
+    if len(whole) <= _LONGEST:
+        return whole
+    digest = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:_DIGEST]
+    tail = f"-{digest}{tail}"
+    head = f"sluice.{namespace}.{name}"[: _LONGEST - len(tail)]
     return head.rstrip("-.") + tail

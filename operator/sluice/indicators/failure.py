@@ -12,6 +12,8 @@ _STALLED = frozenset(
         Reason.BUCKET_NOT_FOUND,
         Reason.SOURCE_NOT_FOUND,
         Reason.SOURCE_MISMATCH,
+        Reason.RULES_NOT_SERVED,
+        Reason.RULES_REFUSED,
     }
 )
 

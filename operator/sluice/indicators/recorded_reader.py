@@ -38,56 +38,51 @@ class Recorder:
         self, subject: Subject, *, settle: int, records: Callable[[], Records | None]
     ) -> None:
         self.subject = subject
+        self.records = records
         self._settle = settle
-        self._records = records
+        self._found: _Found | None = None
         self._rules: Rules | None = None
+        self._newest = 0
         self.missed = 0
         """How many of the last slices no rule was evaluated for, one after the other."""
 
     @property
     def delay(self) -> int:
         """Seconds by which slices have to be closed later, for the ruler to have come by."""
-        return DELAY if self._records() is not None else 0
+        return DELAY if self.records() is not None else 0
 
     @property
     def rules(self) -> Rules | None:
         """The rules to be evaluated; None before it is known what is counted."""
+        if self._rules is None and self._found is not None:
+            self._rules = render(self._found, self.subject, settle=self._settle)
         return self._rules
 
     def reader(self, raw: SliceReader, found: _Found) -> SliceReader:
         """A reader of `found` that needs `raw` only for what is not recorded."""
-        self._rules = render(found, self.subject, settle=self._settle)
-        return RecordedReader(raw, found, self._rules, self._records, self._note)
+        self._found, self._rules = found, None
+        return RecordedReader(raw, found, self)
 
-    def _note(self, evaluated: bool) -> None:
-        self.missed = 0 if evaluated else self.missed + 1
+    def note(self, end: int, *, evaluated: bool) -> None:
+        """Take note whether rules were evaluated for the slice that ends at `end`."""
+        if end > self._newest:
+            self._newest = end
+            self.missed = 0 if evaluated else self.missed + 1
 
 
 class RecordedReader:
-    """Reads what `rules` have recorded; as a `SliceReader`.
+    """Reads what the rules of `recorder` have recorded; as a `SliceReader`.
 
     Args:
         raw: reads the same without rules.
         found: what is counted.
-        rules: those that record it.
-        records: where; None while nothing is recorded.
-        note: is told of each newest slice whether its rules were evaluated.
+        recorder: who has it recorded.
     """
 
-    def __init__(
-        self,
-        raw: SliceReader,
-        found: _Found,
-        rules: Rules,
-        records: Callable[[], Records | None],
-        note: Callable[[bool], None],
-    ) -> None:
+    def __init__(self, raw: SliceReader, found: _Found, recorder: Recorder) -> None:
         self._raw = raw
         self._found = found
-        self._id = rules.id
-        self._records = records
-        self._note = note
-        self._newest = 0
+        self._recorder = recorder
 
     @property
     def names(self) -> str:
@@ -104,18 +99,20 @@ class RecordedReader:
 
     async def values(self, grid: Grid) -> Mapping[Side, Floats] | Failure:
         """Nothing of what is recorded: a rule is not evaluated again for samples that come late."""
-        return {} if self._records() is not None else await self._raw.values(grid)
+        return {} if self._recorder.records() is not None else await self._raw.values(grid)
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, from the records as far as these go."""
-        records = self._records()
-        if records is None or grid.width != SLICE:
+        records, rules = self._recorder.records(), self._recorder.rules
+        if records is None or rules is None or grid.width != SLICE:
             return await self._raw.read(grid)
-        members = await records.slices(self._id, grid)
+        members = await records.slices(rules.id, grid)
         if isinstance(members, Failure):
             return members
         total, bad, covered, known = self._recorded(members, grid.count)
-        self._tell(grid, members)
+        markers = [members.get((Side.TOTAL, part)) for part in (Part.DOUBT, Answered.SERIES)]
+        evaluated = any(row is not None and not np.isnan(row[-1]) for row in markers)
+        self._recorder.note(grid.end, evaluated=evaluated)
         if 2 * known.sum() <= grid.count:
             counts = await self._raw.read(grid)
             return counts if isinstance(counts, Failure) else _settled(counts)
@@ -135,11 +132,11 @@ class RecordedReader:
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice: its whole minutes, if they are recorded."""
-        records = self._records()
-        if records is None:
+        records, rules = self._recorder.records(), self._recorder.rules
+        if records is None or rules is None:
             return await self._raw.tick(grid)
         minutes = Grid(grid.start, MINUTE, (grid.end - grid.start) // MINUTE)
-        members = await records.minutes(self._id, minutes)
+        members = await records.minutes(rules.id, minutes)
         if isinstance(members, Failure):
             return members
         total, bad, covered = self._minutes(members, minutes.count)
@@ -150,12 +147,6 @@ class RecordedReader:
             return counts if isinstance(counts, Failure) else _settled(counts)
         summed = _counts(np.array([total.sum()]), np.array([bad.sum()]), np.ones(1, bool))
         return replace(summed, until=until)
-
-    def _tell(self, grid: Grid, members: Members) -> None:
-        if grid.end > self._newest:
-            self._newest = grid.end
-            markers = [members.get((Side.TOTAL, part)) for part in (Part.DOUBT, Answered.SERIES)]
-            self._note(any(row is not None and not np.isnan(row[-1]) for row in markers))
 
     def _recorded(self, members: Members, count: int) -> tuple[Floats, Floats, Flags, Flags]:
         """Total, bad, covered, and which slices the records tell all of."""

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from e2e.harness.prometheus_server import Prometheus as Server
-from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.applicable import Applicable
+from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.standings import Standings

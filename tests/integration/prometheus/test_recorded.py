@@ -1,21 +1,39 @@
 """Counts that rules have recorded in a real Prometheus, against those read from its samples."""
 
+import random
+import time
 from collections.abc import Mapping
 
 import aiohttp
 import pytest
+import yaml
 
+from e2e.harness.polling import wait_until
 from e2e.harness.prometheus_server import Prometheus as Server
+from e2e.harness.prometheus_server import prometheus
 from sluice.budget.budget import Budget
 from sluice.budget.ledger import SLICE
 from sluice.indicators.answers import Answer
 from sluice.indicators.declared import objective_of
+from sluice.indicators.failure import Failure
+from sluice.indicators.grid import Grid
 from sluice.indicators.meter import SETTLE, Meter, Reading
 from sluice.indicators.prometheus import Prometheus
+from sluice.indicators.promql import Matcher, Part, Selector, Side
+from sluice.indicators.reader import Counted, GridCounts, Reader
 from sluice.indicators.recorded_reader import Recorder
+from sluice.indicators.recording import Subject, ended, render
 from sluice.indicators.records import DELAY, Records
 from tests.integration.prometheus.recorded import STAYS, declared, pairs, subject
 from tests.integration.prometheus.scenarios import END, HOUR, SEED, Scenario, build
+from tests.integration.prometheus.synthetic import (
+    REQUESTS,
+    Events,
+    Process,
+    Service,
+    Target,
+    history,
+)
 
 # What rules record is evaluated once for all tests, by the first.
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
@@ -122,3 +140,48 @@ async def test_only_what_is_recorded_is_read_of_a_service_that_stays(
     assert recorder.missed == 0
     slices = [query for query in source.recorded if "sluice:slice_events" in query]
     assert len(slices) == 2 * HOUR // SLICE
+
+
+async def test_a_running_prometheus_records_what_a_reader_of_its_samples_counts() -> None:
+    """Live: the rules are in its configuration, evaluated every second in place of five minutes."""
+    # Not across the end of a minute: what settled before the rules were there is not recorded.
+    wait_until(lambda: (time.time() - SETTLE) % 60 < 40, timeout=30, what="most of a minute")
+    chance, start = random.Random(SEED), time.time() - 2 * HOUR
+    good, bad = Events(start), Events(start)
+    for minute in range(1, 121):
+        good.until(start + 60 * minute, chance.uniform(1, 20))
+        bad.until(start + 60 * minute, chance.uniform(0.05, 1))
+    target = Target("live", "a", [Process(start, start + 2 * HOUR, good, bad)], interval=15.0)
+    total, failed = Selector(REQUESTS), Selector(REQUESTS, (Matcher("code", "=~", "5.."),))
+    counted = Counted(total, failed, Side.BAD)
+    rules = render(counted, Subject("uid", "shop", "live"), settle=int(SETTLE))
+    spec = rules.spec()
+    for group in spec["groups"]:
+        group["interval"] = "1s"
+    lines = history([Service("live", [target])], chance)
+    with prometheus(history=lines, rules=yaml.safe_dump(spec)) as server:
+        wait_until(
+            lambda: len(server.query('{__name__=~"sluice:.*"}')) == 6, timeout=30, what="records"
+        )
+        async with aiohttp.ClientSession() as session:
+            source = Prometheus("default", server.url, session)
+            end = ended(time.time(), SLICE, int(SETTLE))
+            records = Records(source, settle=int(SETTLE), clock=time.time)
+            grid = Grid(end - SLICE, SLICE, 1)
+            members = await records.slices(rules.id, grid)
+            read = await Reader(source, counted).read(grid)
+            minute = Grid(ended(time.time(), 60, int(SETTLE)) - 60, 60, 1)
+            minutes = await records.minutes(rules.id, minute)
+            of_minute = await Reader(source, counted).read(minute)
+    assert isinstance(read, GridCounts)
+    assert isinstance(of_minute, GridCounts)
+    assert not isinstance(members, Failure)
+    assert not isinstance(minutes, Failure)
+    for side, counts, minute_counts in (
+        (Side.TOTAL, read.total, of_minute.total),
+        (Side.BAD, read.bad, of_minute.bad),
+    ):
+        assert counts[0] > 0
+        assert list(members[side, Part.DOUBT]) == [0.0]
+        assert list(members[side, Part.MOVED]) == list(counts)
+        assert list(minutes[side, Part.MOVED]) == list(minute_counts)

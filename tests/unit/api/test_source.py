@@ -20,8 +20,11 @@ OUR_WORDS = {
     "dedupLabel: Invalid": "does not match",
     "host: Invalid": "does not match",
     "database: Invalid": "does not match",
+    "engine: Unsupported value": "'Incremental' or 'Recorded'",
     "Unsupported value": "write 'VerifyFull', 'Require' or 'Disable'",
     "should be less than or equal to 65535": "less than or equal to 65535",
+    "ruleLabels.release: Invalid": "does not match",
+    "a key has": "a key has 1 to 317 characters",
 }
 
 
