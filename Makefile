@@ -73,6 +73,9 @@ bench-accuracy: setup ## Compare measured budgets with the truth (about five min
 bench-cost: setup ## Count the samples that Prometheus reads (about two minutes; builds Sloth and Pyrra once)
 	exec python -m benchmarks.cost
 
+bench-engines: setup ## Compare the budgets of both engines (about three minutes)
+	exec python -m benchmarks.engines
+
 bench-recorded: setup ## Count the samples that rules read, and weigh what is read back (a minute)
 	exec python -m benchmarks.recorded
 
@@ -85,4 +88,4 @@ wheel: setup ## Build the wheel into dist/
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-recorded bench-scale wheel clean
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-recorded bench-scale wheel clean

@@ -123,13 +123,13 @@ async def _evaluate(server: Server, services: list[Short]) -> list[Cost]:
             samples = 0
             for rule in render(found, Subject("u", "shop", service.job), settle=_SETTLE).rules:
                 source.samples_read = 0
-                await source.instant(_inner(rule.expression), END)
+                await source.instant(inner(rule.expression), END)
                 samples += source.samples_read * HOUR // _width(rule.record)
             costs.append(Cost(service, samples))
     return costs
 
 
-def _inner(expression: str) -> str:
+def inner(expression: str) -> str:
     """What a rule evaluates once at a boundary: Prometheus counts no samples inside a subquery."""
     return expression.removeprefix("last_over_time((").rpartition(")[")[0]
 

@@ -26,7 +26,7 @@ _INTERVAL = 15.0
 _INTERVAL_EACH = 0.02
 _REFUSED = frozenset({400, 403, 404, 413, 422})
 """Answers of the API server that another try does not change."""
-_UNEVALUATED = 5
+_UNEVALUATED = 6
 """Slices without any evaluation after which nobody can be about to load the rules any more."""
 _MEANWHILE = "budgets are measured from raw samples meanwhile"
 

@@ -99,7 +99,7 @@ class Records:
         """The last ones of all objectives, up to the one that ends at `end` if that is there."""
         async with self._lock:
             kept, now = self._kept.get(record), self._clock()
-            if kept is None or not (now - kept.at < _KEPT or self._complete(kept, end)):
+            if kept is None or not (0 <= now - kept.at < _KEPT or self._complete(kept, end, now)):
                 seconds = _RECENT[record]
                 answer = await self._both_sides(
                     record, lambda one: self._source.samples(str(one), seconds, now)
@@ -107,8 +107,11 @@ class Records:
                 kept = self._kept[record] = _Kept(now, answer)
             return kept.answer
 
-    def _complete(self, kept: _Kept, end: int) -> bool:
-        return not isinstance(kept.answer, Failure) and kept.at >= end + self._settle + DELAY
+    def _complete(self, kept: _Kept, end: int, now: float) -> bool:
+        """Whether what is kept holds all that there will be up to `end`."""
+        if isinstance(kept.answer, Failure):
+            return False
+        return end + self._settle + DELAY <= kept.at <= now
 
     async def _past(self, identity: str, grid: Grid) -> _Fleet | Failure:
         selector = Selector(SLICES, (Matcher(ID, "=", identity),))

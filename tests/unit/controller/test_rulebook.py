@@ -291,14 +291,14 @@ async def test_rules_that_are_not_evaluated_are_named() -> None:
     fleet.source()
     recorder = fleet.measured()
     fleet.measured("payment")
-    for slices in range(1, 5):
+    for slices in range(1, 6):
         recorder.note(300 * slices, evaluated=False)
         assert await fleet.kept() is None
-    recorder.note(1500, evaluated=False)
+    recorder.note(1800, evaluated=False)
     problem = await fleet.kept()
     assert problem is not None
     assert (problem.reason, problem.stalled) == (Reason.RULES_NOT_EVALUATED, False)
     assert "the rules of 1 of 2 objectives" in problem.message
     assert "such as those of shop/checkout" in problem.message
-    recorder.note(1800, evaluated=True)
+    recorder.note(2100, evaluated=True)
     assert await fleet.kept() is None

@@ -185,6 +185,15 @@ async def test_a_failure_is_told_to_all_and_not_asked_for_again_at_once() -> Non
     assert not isinstance(await records.slices("x", GRID), Failure)
 
 
+async def test_a_clock_that_goes_back_does_not_keep_an_old_answer() -> None:
+    source, clock = Recording([RULES.id]), Clock()
+    records = Records(source, settle=SETTLE, clock=clock)
+    await records.slices(RULES.id, GRID)
+    clock.now -= 900
+    await records.slices(RULES.id, Grid(GRID.start - 900, 300, 3))
+    assert len(source.asked) == 2 * 2
+
+
 async def test_an_answer_that_is_too_long_is_asked_for_in_parts_from_then_on() -> None:
     source, clock = (
         Recording([f"{digit:x}{number:015x}" for digit in range(16) for number in (1, 2)]),
