@@ -10,8 +10,11 @@ import pytest
 import yaml
 
 from e2e import harness
+from e2e.chart.rights import Rights
 from e2e.harness.gotools import NoGoError, prometheus_rule_crd
-from e2e.stack import NAMESPACE, Controller, Stack, condition, installed
+from e2e.stack import ACCOUNT, NAMESPACE, Controller, Stack, condition, installed
+from e2e.story.audit import POLICY as AUDIT_POLICY
+from e2e.story.audit import requests
 from e2e.story.manifests import Object, objective
 from e2e.story.team import OBJECTIVE, Team
 
@@ -19,6 +22,7 @@ from e2e.story.team import OBJECTIVE, Team
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(600)]
 
 SOURCE = "recorded"
+FORBIDDEN = 403
 RULES = "prometheusrules.monitoring.coreos.com"
 # Rules are looked at every 15 seconds.
 PATIENCE = 60.0
@@ -33,10 +37,20 @@ def crd() -> str:
 
 
 @pytest.fixture(scope="module")
-def recording(everything: Stack) -> Iterator[Stack]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The API server's audit log; the policy is beside it."""
+    directory = tmp_path_factory.mktemp("audit")
+    (directory / "policy.yaml").write_text(AUDIT_POLICY)
+    return directory / "audit.log"
+
+
+@pytest.fixture(scope="module")
+def recording(everything: Stack, log: Path) -> Iterator[Stack]:
     """A control plane of its own, as it does not know PrometheusRules at first."""
+    policy = log.with_name("policy.yaml")
+    flags = [f"--audit-policy-file={policy}", f"--audit-log-path={log}"]
     with ExitStack() as resources:
-        plane = resources.enter_context(harness.control_plane())
+        plane = resources.enter_context(harness.control_plane(api_server_flags=flags))
         if plane.local is None:
             pytest.skip(f"provider {plane.provider}: PrometheusRules may be there and in use")
         kubeconfig = resources.enter_context(installed(plane, "recordedEngine.enabled=true"))
@@ -72,7 +86,7 @@ def rules(stack: Stack) -> dict[str, Object]:
 
 
 def test_a_rule_is_there_as_long_as_its_objective_wants_it(
-    recording: Stack, controller: Controller, crd: str, tmp_path: Path
+    recording: Stack, controller: Controller, crd: str, log: Path, tmp_path: Path
 ) -> None:
     with recording.plane.namespace("shop") as namespace:
         team = Team(recording, namespace, recording.take())
@@ -120,6 +134,15 @@ def test_a_rule_is_there_as_long_as_its_objective_wants_it(
         team.kubectl("delete", OBJECTIVE, "availability")
         recording.until("no rules", lambda: rules(recording) == {}, timeout=PATIENCE)
     assert controller.daemon.exit_code is None
+
+    # What the chart grants for it is what is used, and nothing that is asked for is forbidden.
+    asked = requests(log, ACCOUNT)
+    assert {one for one in asked if one.status == FORBIDDEN} == set()
+    used = {
+        right[:2] for one in asked for right in one.needs if one.resource == RULES and one.namespace
+    }
+    granted = Rights(recording.plane).of(ACCOUNT, NAMESPACE)
+    assert used == {right[:2] for right in granted if right[1] == RULES}
 
 
 def _rules_if_served(stack: Stack) -> dict[str, Object]:

@@ -103,10 +103,10 @@ class RecordedReader:
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         """The counts of all slices of `grid`, from the records as far as these go."""
-        records, rules = self._recorder.records(), self._recorder.rules
-        if records is None or rules is None or grid.width != SLICE:
+        records = self._recorder.records()
+        if records is None or grid.width != SLICE:
             return await self._raw.read(grid)
-        members = await records.slices(rules.id, grid)
+        members = await records.slices(self._id, grid)
         if isinstance(members, Failure):
             return members
         total, bad, covered, known = self._recorded(members, grid.count)
@@ -132,11 +132,11 @@ class RecordedReader:
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice: its whole minutes, if they are recorded."""
-        records, rules = self._recorder.records(), self._recorder.rules
-        if records is None or rules is None:
+        records = self._recorder.records()
+        if records is None:
             return await self._raw.tick(grid)
         minutes = Grid(grid.start, MINUTE, (grid.end - grid.start) // MINUTE)
-        members = await records.minutes(rules.id, minutes)
+        members = await records.minutes(self._id, minutes)
         if isinstance(members, Failure):
             return members
         total, bad, covered = self._minutes(members, minutes.count)
@@ -147,6 +147,13 @@ class RecordedReader:
             return counts if isinstance(counts, Failure) else _settled(counts)
         summed = _counts(np.array([total.sum()]), np.array([bad.sum()]), np.ones(1, bool))
         return replace(summed, until=until)
+
+    @property
+    def _id(self) -> str:
+        """By which the records are found; of an objective that has none it is not worked out."""
+        rules = self._recorder.rules
+        assert rules is not None
+        return rules.id
 
     def _recorded(self, members: Members, count: int) -> tuple[Floats, Floats, Flags, Flags]:
         """Total, bad, covered, and which slices the records tell all of."""

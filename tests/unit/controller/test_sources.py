@@ -123,6 +123,7 @@ class Platform:
     def __init__(self, api: Api, session: aiohttp.ClientSession, flag: str | None) -> None:
         self.cache, self.sources = Cache(), Sources()
         self.told: list[str] = []
+        self.amiss: dict[str, Failure] = {}
 
         def guarded(source: Prometheus) -> GuardedSource:
             return GuardedSource(source, monotonic=time.monotonic)
@@ -137,6 +138,7 @@ class Platform:
             clock=lambda: NOW,
             changed=self.told.append,
             identity="sluice-0",
+            recording=self.amiss.get,
         )
 
     def apply(self, body: dict[str, Any]) -> None:
@@ -222,6 +224,20 @@ async def test_a_source_that_gives_nothing_says_why_and_shows_no_secret(
     assert await platform.reason() is not None
     for text in (secret or {}).values():
         assert len(text) < 4 or text not in json.dumps(api.written)
+
+
+async def test_a_source_that_answers_says_what_is_amiss_with_its_rules(
+    backed: tuple[Api, Backend], platform: Platform
+) -> None:
+    api, backend = backed
+    platform.apply(manifest(backend.url, engine="Recorded"))
+    platform.amiss["mimir"] = Failure(Reason.RULES_NOT_SERVED, "no CRD")
+    await platform.reconciler.reconcile(KEY)
+    assert (api.ready()["status"], api.ready()["reason"]) == ("False", "RulesNotServed")
+    assert await platform.reason() is None
+    platform.amiss.clear()
+    await platform.reconciler.reconcile(KEY)
+    assert api.ready()["status"] == "True"
 
 
 async def test_a_right_that_is_missing_is_told_apart_from_a_secret_that_is(
