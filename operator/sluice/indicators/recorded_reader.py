@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sluice.budget.ledger import SLICE, Flags, Floats
+from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Flags, Floats, Hours
 from sluice.indicators.expressions import Answered
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
@@ -127,8 +127,23 @@ class RecordedReader:
         return _counts(total, bad, covered, restlessness=restlessness)
 
     async def hours(self, grid: Grid) -> Whole | Failure:
-        """The counts of hours, from samples."""
-        return await self._raw.hours(grid)
+        """The counts of hours, from the records those of which these tell all."""
+        records = self._recorder.records()
+        if records is None:
+            return await self._raw.hours(grid)
+        slices = Grid(grid.start, SLICE, grid.count * SLICES_PER_HOUR)
+        members = await records.slices(self._id, slices)
+        if isinstance(members, Failure):
+            return members
+        rows = self._recorded(members, slices.count)
+        total, bad, covered, known = (row.reshape(grid.count, -1) for row in rows)
+        sure: Flags = known.all(axis=1) & (covered == covered[:, :1]).all(axis=1)
+        whole: Flags = covered.sum(axis=1) == SLICES_PER_HOUR
+        hours = Hours(grid.start, total.sum(axis=1), bad.sum(axis=1), whole)
+        if sure.all():
+            return Whole(hours, sure)
+        raw = await self._raw.hours(grid)
+        return raw if isinstance(raw, Failure) else _completed(Whole(hours, sure), raw)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         """The counts of a grid's only slice: its whole minutes, if they are recorded."""
@@ -206,6 +221,15 @@ def _counts(total: Floats, bad: Floats, covered: Flags, *, restlessness: float =
         start={},
         restlessness=restlessness,
     )
+
+
+def _completed(whole: Whole, by: Whole) -> Whole:
+    """The hours of `whole`, and of `by` those that are not sure in it."""
+    rows = (
+        np.where(whole.sure, getattr(whole.hours, name), getattr(by.hours, name))
+        for name in ("total", "bad", "covered")
+    )
+    return Whole(Hours(whole.hours.start, *rows), whole.sure | by.sure)
 
 
 def _settled(counts: GridCounts) -> GridCounts:

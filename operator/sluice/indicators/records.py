@@ -18,6 +18,7 @@ from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.promql import PART, SIDE, Matcher, Part, Selector, Side
 from sluice.indicators.recording import ID, MINUTES, SLICES, ended
+from sluice.indicators.slots import promptly
 from sluice.indicators.source import Source
 
 LATE = 60
@@ -101,9 +102,11 @@ class Records:
             kept, now = self._kept.get(record), self._clock()
             if kept is None or not (0 <= now - kept.at < _KEPT or self._complete(kept, end, now)):
                 seconds = _RECENT[record]
-                answer = await self._both_sides(
-                    record, lambda one: self._source.samples(str(one), seconds, now)
-                )
+                # Others wait for the answer who are in more of a hurry than who asks first.
+                with promptly():
+                    answer = await self._both_sides(
+                        record, lambda one: self._source.samples(str(one), seconds, now)
+                    )
                 kept = self._kept[record] = _Kept(now, answer)
             return kept.answer
 

@@ -19,6 +19,16 @@ def patiently() -> Iterator[None]:
         _patient.reset(token)
 
 
+@contextmanager
+def promptly() -> Iterator[None]:
+    """In this context queries do not wait behind those of others, whatever is around it."""
+    token = _patient.set(False)
+    try:
+        yield
+    finally:
+        _patient.reset(token)
+
+
 class Slots:
     """So many may be under way at once; of those who ask `patiently`, half as many.
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from sluice.api.reasons import Reason
+from sluice.budget.ledger import Hours
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.promql import Matcher, Part, Selector, Side
-from sluice.indicators.reader import Counted, GridCounts
+from sluice.indicators.reader import Counted, GridCounts, Whole
 from sluice.indicators.recorded_reader import RecordedReader, Recorder
 from sluice.indicators.recording import Subject, render
 from sluice.indicators.records import DELAY, Records
@@ -110,6 +111,7 @@ class Raw:
     def __init__(self) -> None:
         self.read_of: list[Grid] = []
         self.ticked: list[Grid] = []
+        self.hours_of: list[Grid] = []
 
     def trace(self) -> str:
         return "count(a)"
@@ -118,6 +120,11 @@ class Raw:
         self.read_of.append(grid)
         ten, seven = np.full(grid.count, 10.0), np.full(grid.count, 7.0)
         return GridCounts(ten, seven, ten > 0, 5.0, {Side.TOTAL: ten}, {Side.TOTAL: 1.0}, 2.0)
+
+    async def hours(self, grid: Grid) -> Whole | Failure:
+        self.hours_of.append(grid)
+        ten, seven = np.full(grid.count, 10.0), np.full(grid.count, 7.0)
+        return Whole(Hours(grid.start, ten, seven, ten > 0), np.arange(grid.count) % 2 == 0)
 
     async def tick(self, grid: Grid) -> GridCounts | Failure:
         self.ticked.append(grid)
@@ -282,6 +289,38 @@ async def test_older_slices_are_asked_for_by_objective() -> None:
     assert list((await counts(found, day)).total) == [100.0] * 288
     assert source.asked == [f'sluice:slice_events{{sluice_id="{RULES.id}"}}']
     assert raw.read_of == []
+
+
+async def test_hours_are_those_that_are_recorded_and_others_are_read_as_such() -> None:
+    source = Recording([RULES.id])
+    hours = Grid(END - 10 * 86_400, 3600, 4)
+    found, raw, _ = reader(source)
+    whole = await found.hours(hours)
+    assert isinstance(whole, Whole)
+    assert (list(whole.hours.total), list(whole.hours.bad)) == ([1200.0] * 4, [36.0] * 4)
+    assert whole.sure.all()
+    assert raw.hours_of == []
+    # One slice of the second hour in doubt, one of the third lost: the third raw hour is sure.
+    source.doubt = {hours.start + 3600 + 300: 2.0}
+    source.lost = {("", hours.start + 7200 + 300)}
+    whole = await found.hours(hours)
+    assert isinstance(whole, Whole)
+    assert list(whole.hours.total) == [1200.0, 10.0, 10.0, 1200.0]
+    assert list(whole.sure) == [True, False, True, True]
+
+
+async def test_an_hour_with_and_without_data_is_not_sure() -> None:
+    source = Recording([RULES.id])
+    hours = Grid(END - 10 * 86_400, 3600, 2)
+    source.doubt = {hours.start + 300: -1.0} | {
+        hours.start + 3600 + 300 * number: -1.0 for number in range(1, 13)
+    }
+    found, _, _ = reader(source)
+    whole = await found.hours(hours)
+    assert isinstance(whole, Whole)
+    # What the samples say of the first is not known to be wrong; the second is a gap.
+    assert list(whole.hours.covered) == [True, False]
+    assert list(whole.sure) == [True, True]
 
 
 async def test_a_tick_adds_whole_minutes_up() -> None:

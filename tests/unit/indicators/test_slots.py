@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sluice.indicators.slots import Slots, patiently
+from sluice.indicators.slots import Slots, patiently, promptly
 
 
 class Asking:
@@ -55,6 +55,23 @@ async def test_who_is_in_a_hurry_goes_before_those_who_asked_earlier_and_patient
     assert asking.let_through == ["a", "b", "past 1"]
     await asking.end("b")
     assert asking.let_through[3:] == ["c"]
+    await asking.end("c")
+    assert asking.let_through[4:] == ["d"]
+
+
+async def test_who_others_wait_for_is_in_a_hurry_whatever_is_around_it() -> None:
+    asking = Asking(2)
+    await asking.ask("a", "b")
+    await asking.ask("past", patient=True)
+    with patiently(), promptly():
+        await asking.ask("c")
+    await asking.end("a", "b")
+    assert asking.let_through[2:] == ["past", "c"]
+    with patiently():
+        with promptly():
+            pass
+        await asking.ask("later past")
+    await asking.ask("d")
     await asking.end("c")
     assert asking.let_through[4:] == ["d"]
 
