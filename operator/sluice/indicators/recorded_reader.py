@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sluice.budget.account import Origin
 from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Flags, Floats, Hours
 from sluice.indicators.expressions import Answered
 from sluice.indicators.failure import Failure
@@ -89,9 +90,13 @@ class RecordedReader:
         """What is read, for messages."""
         return self._raw.names
 
-    def trace(self) -> str:
-        """PromQL that gives something if there was something to read in the last day."""
-        return self._raw.trace()
+    async def origin(self, start: float, first: int) -> Origin | Failure:
+        """Why there is nothing between `start`, the window's, and the `first` data in it."""
+        return await self._raw.origin(start, first)
+
+    async def history(self, grid: Grid) -> GridCounts | Failure:
+        """All slices: the records give them at once."""
+        return await self.read(grid)
 
     async def exists(self, start: int, end: int) -> bool | Failure:
         """Whether there may be anything to read after `start` up to `end`."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sluice.api.reasons import Reason
+from sluice.budget.account import Origin
 from sluice.budget.ledger import Hours
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.failure import Failure
@@ -113,8 +114,11 @@ class Raw:
         self.ticked: list[Grid] = []
         self.hours_of: list[Grid] = []
 
-    def trace(self) -> str:
-        return "count(a)"
+    async def origin(self, start: float, first: int) -> Origin | Failure:
+        return Origin(first, start)
+
+    async def history(self, grid: Grid) -> GridCounts | Failure:
+        return await self.read(grid)
 
     async def read(self, grid: Grid) -> GridCounts | Failure:
         self.read_of.append(grid)
