@@ -47,8 +47,8 @@ format: setup ## Format and fix what can be fixed
 	ruff format .
 	ruff check --fix .
 
-tools: setup ## Build and fetch what the tests need (cached; about nine minutes the first time)
-	@echo "==> Control plane, kubectl, Helm, Prometheus and PostgreSQL for the tests (cached in $(CACHE))"
+tools: setup ## Build and fetch what the tests need (cached; about a quarter of an hour the first time)
+	@echo "==> Control plane, kubectl, Helm, two Prometheus and PostgreSQL for the tests (cached in $(CACHE))"
 	python -m e2e.harness build || echo "==> Not all of it can be had: the tests that need it say so at the end"
 
 unit: setup ## Run the fast tests, which need nothing
@@ -64,7 +64,7 @@ e2e: setup tools ## Run the end-to-end tests only
 	echo "END-TO-END TESTS PASSED"
 
 demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to play with
-	@python -m e2e.harness build >/dev/null
+	@python -m e2e.harness build --cluster >/dev/null
 	exec python -m e2e.demo $(if $(KEEP),--keep)
 
 bench-accuracy: setup ## Compare measured budgets with the truth (about five minutes; builds Sloth and Pyrra once)

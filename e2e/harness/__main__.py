@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 
 from e2e.harness.controlplane import control_plane
-from e2e.harness.gotools import ALL, built
+from e2e.harness.gotools import ALL, CLUSTER, GoTool, built
 from e2e.harness.history import History, simulate
 from e2e.harness.postgres_programs import postgres_programs
 from e2e.harness.programs import kubectl
@@ -27,7 +27,8 @@ def main() -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m e2e.harness", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build and fetch every program into the cache")
+    build = commands.add_parser("build", help="build and fetch every program into the cache")
+    build.add_argument("--cluster", action="store_true", help="without Prometheus 3")
     up = commands.add_parser("up", help="start a control plane, a shop and a Prometheus")
     up.add_argument("--days", type=float, default=1.0, help="days of history of the shop")
     options = parser.parse_args()
@@ -35,7 +36,9 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        return _build() if options.command == "build" else _up(options.days)
+        if options.command == "build":
+            return _build(CLUSTER if options.cluster else ALL)
+        return _up(options.days)
     except RuntimeError as error:  # those say what is missing or which program failed
         say(f"error: {error}")
         return 1
@@ -43,8 +46,8 @@ def main() -> int:
         return 130
 
 
-def _build() -> int:
-    for tool in ALL:
+def _build(tools: tuple[GoTool, ...]) -> int:
+    for tool in tools:
         print(f"{tool.name}: {built(tool)}")
     print(f"prometheus: {prometheus_programs().prometheus}")
     print(f"postgresql: {postgres_programs().directory}")

@@ -14,7 +14,8 @@ from e2e.harness.progress import run_with_progress
 
 _MODULES = Path(__file__).parent.parent / "controlplane"
 
-# Go's linker sets these; {version}, {major} and {minor} are of the module in `versioned_by`.
+# Go's linker sets these; {version}, {major} and {minor} are of the module in `versioned_by`, and
+# {release} is what Prometheus calls it: its module v0.315.0 is release 3.15.0.
 _KUBERNETES_VARIABLES = (
     "k8s.io/component-base/version.gitVersion={version}",
     "k8s.io/component-base/version.gitMajor={major}",
@@ -22,6 +23,10 @@ _KUBERNETES_VARIABLES = (
     "k8s.io/component-base/version.gitTreeState=clean",
     "k8s.io/client-go/pkg/version.gitVersion={version}",
 )
+_PROMETHEUS = "github.com/prometheus/prometheus"
+_PROMETHEUS_VARIABLES = ("github.com/prometheus/common/version.Version={release}",)
+# Without discovery of targets in clouds, whose clients are most of the program.
+_PROMETHEUS_TAGS = ("remove_all_sd",)
 
 
 class NoGoError(RuntimeError):
@@ -38,6 +43,7 @@ class GoTool:
     usual: str
     versioned_by: str = ""
     variables: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path:
@@ -49,12 +55,26 @@ class GoTool:
         linker = ["-s", "-w"]
         if self.variables:
             version = self._version()
-            major, minor, _ = version.removeprefix("v").split(".", 2)
+            major, minor, patch = version.removeprefix("v").split(".", 2)
+            values = {
+                "version": version,
+                "major": major,
+                "minor": minor,
+                "release": f"{minor[:-2]}.{minor[-2:].lstrip('0') or '0'}.{patch}",
+            }
             for variable in self.variables:
-                linker += ["-X", variable.format(version=version, major=major, minor=minor)]
+                linker += ["-X", variable.format(**values)]
+        tags = ["-tags", ",".join(self.tags)] if self.tags else []
         # A build must depend on the pinned modules alone: not on the state of the working copy, nor
         # on the paths of this machine.
-        return ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", " ".join(linker)]
+        return [
+            "-trimpath",
+            "-buildvcs=false",
+            "-mod=readonly",
+            *tags,
+            "-ldflags",
+            " ".join(linker),
+        ]
 
     def _version(self) -> str:
         text = (self.directory / "go.mod").read_text()
@@ -88,7 +108,32 @@ HELM = GoTool(
     versioned_by="helm.sh/helm/v4",
     variables=("helm.sh/helm/v4/internal/version.version={version}",),
 )
-ALL = (CERTS, CONTROLPLANE, KWOK, HELM)
+PROMETHEUS = GoTool(
+    name="prometheus",
+    module="prometheus",
+    package="github.com/prometheus/prometheus/cmd/prometheus",
+    usual="3-5 minutes the first time",
+    versioned_by=_PROMETHEUS,
+    variables=_PROMETHEUS_VARIABLES,
+    tags=_PROMETHEUS_TAGS,
+)
+PROMTOOL = GoTool(
+    name="promtool",
+    module="prometheus",
+    package="github.com/prometheus/prometheus/cmd/promtool",
+    usual="half a minute after Prometheus",
+    versioned_by=_PROMETHEUS,
+    variables=_PROMETHEUS_VARIABLES,
+    tags=_PROMETHEUS_TAGS,
+)
+HISTOGRAMS = GoTool(
+    name="histograms",
+    module="prometheus",
+    package=".",
+    usual="a few seconds after Prometheus",
+)
+CLUSTER = (CERTS, CONTROLPLANE, KWOK, HELM)
+ALL = (*CLUSTER, PROMETHEUS, PROMTOOL, HISTOGRAMS)
 
 
 def built(tool: GoTool) -> Path:

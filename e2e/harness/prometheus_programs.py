@@ -5,10 +5,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from e2e.harness.cache import cache_directory, locked, staging
+from e2e.harness.gotools import PROMETHEUS, PROMTOOL, NoGoError, built
 from e2e.harness.progress import run_with_progress
 
+Version = Literal["any", "debian", "3"]
 _VARIABLE = "PROMETHEUS_BIN"
 
 
@@ -24,17 +27,33 @@ class PrometheusPrograms:
     promtool: Path
 
 
-def prometheus_programs() -> PrometheusPrograms:
-    """`PROMETHEUS_BIN`, else PATH, else Debian's package, unpacked into the cache.
+def prometheus_programs(version: Version = "any") -> PrometheusPrograms:
+    """The programs of a version.
+
+    Args:
+        version: `any` is `PROMETHEUS_BIN`, else PATH, else Debian's package, unpacked into the
+            cache; `debian` is that package (2.x), `3` our own build of the Go module.
 
     Raises:
         NoPrometheus: saying why each of them is not to be had.
     """
+    match version:
+        case "3":
+            return _built()
+        case "debian":
+            return _pair(_debian())
     if named := os.environ.get(_VARIABLE):
         return _pair(Path(named))
     if found := shutil.which("prometheus"):
         return _pair(Path(found))
-    return _pair(_from_debian() / "usr" / "bin" / "prometheus")
+    return _pair(_debian())
+
+
+def _built() -> PrometheusPrograms:
+    try:
+        return PrometheusPrograms(built(PROMETHEUS), built(PROMTOOL))
+    except NoGoError as error:
+        raise NoPrometheus(f"Prometheus 3 is built from its Go module: {error}") from error
 
 
 def _pair(prometheus: Path) -> PrometheusPrograms:
@@ -45,6 +64,10 @@ def _pair(prometheus: Path) -> PrometheusPrograms:
         if not os.access(program, os.X_OK):
             raise NoPrometheus(f"{program} is not there or cannot be executed")
     return PrometheusPrograms(prometheus, promtool)
+
+
+def _debian() -> Path:
+    return _from_debian() / "usr" / "bin" / "prometheus"
 
 
 def _from_debian() -> Path:

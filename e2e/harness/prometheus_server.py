@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from e2e.harness.backfill import backfill
+from e2e.harness.histograms import NativeHistogram, write_histograms
 from e2e.harness.polling import wait_until
 from e2e.harness.ports import LOOPBACK, free_port
 from e2e.harness.processes import Daemon, DaemonFailedError, Scope, scope
-from e2e.harness.prometheus_programs import PrometheusPrograms, prometheus_programs
+from e2e.harness.prometheus_programs import PrometheusPrograms, Version, prometheus_programs
 from e2e.harness.promql import Client, Sample
 
 _READY_SECONDS = 60.0
@@ -192,6 +193,8 @@ def prometheus(
     interval: str = "1s",
     flags: Sequence[str] = (),
     door: Door | None = None,
+    version: Version = "any",
+    histograms: Iterable[NativeHistogram] = (),
     keep_logs: Path | None = None,
 ) -> Iterator[Prometheus]:
     """A Prometheus with back-filled history that scrapes targets.
@@ -206,17 +209,20 @@ def prometheus(
         interval: the scrape and evaluation interval.
         flags: further flags.
         door: whom it lets in; default: everybody.
+        version: which one, see `prometheus_programs`.
+        histograms: further history, of native histograms.
         keep_logs: a directory to copy its log into at the end.
 
     Raises:
         NoPrometheus: when there is none to be had.
         ValueError: when the history is not accepted.
     """
-    programs = prometheus_programs()
+    programs = prometheus_programs(version)
     with scope("sluice-prometheus-", keep_logs=keep_logs) as running:
         server = Prometheus(running, programs, flags, interval, door or Door())
         if history is not None:
             backfill(programs.promtool, history, server.data, running.directory)
+        write_histograms(histograms, server.data)
         server.configure(targets, rules)
         server.start()
         yield server

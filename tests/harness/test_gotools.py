@@ -1,5 +1,6 @@
 """Programs are built once, from what their module says."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2e.harness import NoControlPlane, control_plane
-from e2e.harness.gotools import ALL, CONTROLPLANE, GoTool, NoGoError, built
+from e2e.harness.gotools import ALL, CONTROLPLANE, PROMETHEUS, GoTool, NoGoError, built
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +73,12 @@ def test_the_version_of_kubernetes_is_stamped() -> None:
     linker = CONTROLPLANE.flags()[-1]
     assert "k8s.io/component-base/version.gitVersion=v1.36." in linker
     assert "k8s.io/component-base/version.gitMinor=36" in linker
+
+
+def test_prometheus_is_stamped_with_the_version_of_its_release_and_knows_no_clouds() -> None:
+    flags = PROMETHEUS.flags()
+    assert re.search(r"common/version\.Version=3\.\d+\.\d+$", flags[-1])
+    assert flags[flags.index("-tags") + 1] == "remove_all_sd"
 
 
 @pytest.mark.parametrize("tool", ALL, ids=lambda tool: tool.name)

@@ -101,6 +101,13 @@ def build(seed: int) -> dict[str, Scenario]:
             scenarios[name] = Scenario(
                 _one(job, _uneven(chance, window * HOUR), **phase(interval)), f"{window}h"
             )
+    for interval in (1, 15, 60, 120):
+        # A sample on every boundary, or on every other one, of slices and of lookbacks.
+        name, job = f"scraped every {interval} s, on the boundaries", f"aligned{interval}"
+        hours = 6 if interval == 1 else 24
+        process = _uneven(chance, hours * HOUR)
+        service = _one(job, process, interval=interval, phase=0)
+        scenarios[name] = Scenario(service, f"{hours}h")
     return scenarios
 
 

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from e2e.harness.polling import wait_until
+from e2e.harness.prometheus_programs import Version
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.api.reasons import Reason
@@ -138,7 +139,7 @@ async def test_slices_missed_while_the_source_was_away_are_read_when_it_is_back(
 
 
 @pytest.fixture(scope="module")
-def limited(scenarios: Mapping[str, Scenario]) -> Iterator[Server]:
+def limited(scenarios: Mapping[str, Scenario], version: Version) -> Iterator[Server]:
     """A Prometheus that loads few samples for a query, has a restless gauge, and scrapes itself."""
     idle = scenarios["idle for 20 minutes"].service
     chance = random.Random(1)
@@ -147,7 +148,7 @@ def limited(scenarios: Mapping[str, Scenario]) -> Iterator[Server]:
         for second in range(0, DAY, 30)
     )
     lines = chain(noise, history([idle], chance))
-    with prometheus(history=lines, flags=["--query.max-samples=2000"]) as running:
+    with prometheus(history=lines, flags=["--query.max-samples=2000"], version=version) as running:
         running.reload([("self", running.url.removeprefix("http://"))])
         wait_until(
             lambda: bool(running.api("metadata", metric="prometheus_tsdb_head_series")),

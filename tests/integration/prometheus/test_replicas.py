@@ -7,6 +7,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
+from e2e.harness.prometheus_programs import Version
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.budget.budget import Budget
@@ -44,7 +45,7 @@ def pair(target: Target, chance: random.Random, away: Mapping[str, float]) -> It
 
 
 @pytest.fixture(scope="module")
-def scraped_twice(scenarios: Mapping[str, Scenario]) -> Iterator[Server]:
+def scraped_twice(scenarios: Mapping[str, Scenario], version: Version) -> Iterator[Server]:
     chance = random.Random(SEED)
     services = []
     for name in _NAMES:
@@ -52,7 +53,7 @@ def scraped_twice(scenarios: Mapping[str, Scenario]) -> Iterator[Server]:
         away = {"a": END - 4.3 * HOUR, "b": END - 3.1 * HOUR}
         targets = [twin for target in service.targets for twin in pair(target, chance, away)]
         services.append(Service(service.job, targets))
-    with prometheus(history=history(services, chance)) as running:
+    with prometheus(history=history(services, chance), version=version) as running:
         yield running
 
 

@@ -6,6 +6,7 @@ from itertools import count
 import aiohttp
 import pytest
 
+from e2e.harness.prometheus_programs import Version
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.budget.ledger import SLICE, Counts
@@ -23,8 +24,8 @@ _beginnings = count(1_790_000_100, 3 * HOUR)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with prometheus(flags=["--web.enable-remote-write-receiver"]) as running:
+def server(version: Version) -> Iterator[Server]:
+    with prometheus(flags=["--web.enable-remote-write-receiver"], version=version) as running:
         yield running
 
 
