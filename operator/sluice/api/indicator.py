@@ -77,8 +77,15 @@ class RatioIndicator(Spec):
         return self
 
 
+class HistogramKind(StrEnum):
+    """How Prometheus stores a histogram."""
+
+    CLASSIC = "Classic"
+    NATIVE = "Native"
+
+
 class LatencyIndicator(Spec):
-    """The share of requests slower than a threshold, from a classic Prometheus histogram."""
+    """The share of requests slower than a threshold, from a Prometheus histogram."""
 
     metric: str = Field(
         pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
@@ -86,6 +93,13 @@ class LatencyIndicator(Spec):
         description=(
             "The histogram's base name, without `_bucket`: `http_request_duration_seconds`. "
             "Buckets are read as seconds."
+        ),
+    )
+    histogram: HistogramKind = Field(
+        default=HistogramKind.CLASSIC,
+        description=(
+            "Classic: a series for each bucket, and `_count`; Native: one series of histograms, "
+            "with exponential or custom buckets."
         ),
     )
     selector: str = Field(
@@ -203,7 +217,7 @@ class Indicator(Spec):
         default=None, description="Good or bad events over all events, from counters or queries."
     )
     latency: LatencyIndicator | None = Field(
-        default=None, description="Requests slower than a threshold, from a classic histogram."
+        default=None, description="Requests slower than a threshold, from a histogram."
     )
     threshold: ThresholdIndicator | None = Field(
         default=None,

@@ -5,13 +5,14 @@ Source of the protocol: prometheus.io/docs/prometheus/latest/querying/api.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from sluice.api.reasons import Reason
 from sluice.indicators.failure import Failure
+from sluice.indicators.histogram import Histogram, read_histogram
 
 _BEGINNING = 80
 
@@ -27,11 +28,16 @@ class Raw:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """One series of an answer: Unix seconds and values, ordered by time; only finite values."""
+    """One series of an answer: Unix seconds and values, ordered by time; only finite values.
+
+    Attributes:
+        histograms: the native histograms among its samples, with their times.
+    """
 
     labels: Mapping[str, str]
     times: list[float]
     values: list[float]
+    histograms: Sequence[tuple[float, Histogram]] = ()
 
 
 Answer = list[Series] | Failure
@@ -124,7 +130,9 @@ def _invalid(where: str, what: str) -> Failure:
 
 
 def _one_series(item: dict[str, Any], kind: str) -> Series:
-    pairs = [item["value"]] if kind == "vector" else item.get("values", [])
+    one = kind == "vector"
+    pairs = [item["value"]] if one and "value" in item else item.get("values", [])
+    native = [item["histogram"]] if one and "histogram" in item else item.get("histograms", [])
     times = [float(time) for time, _ in pairs]
     values = [float(value) for _, value in pairs]
     # A sum is finite only if all are; one by one they are looked at where it is not.
@@ -136,4 +144,5 @@ def _one_series(item: dict[str, Any], kind: str) -> Series:
         ]
         times, values = [time for time, _ in finite], [value for _, value in finite]
     labels = {str(label): str(value) for label, value in item["metric"].items()}
-    return Series(labels, times, values)
+    histograms = [(float(time), read_histogram(histogram)) for time, histogram in native]
+    return Series(labels, times, values, histograms)

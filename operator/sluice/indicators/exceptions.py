@@ -23,6 +23,7 @@ from sluice.indicators.movement import (
     counts_from_zero,
     movement,
 )
+from sluice.indicators.native import counter_of
 from sluice.indicators.promql import Fact, Matcher, Selector
 from sluice.indicators.replicas import merged
 from sluice.indicators.source import Source
@@ -36,7 +37,10 @@ _FACTS = {str(fact): fact for fact in Fact}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exact:
-    """The movement in the slices of a grid, and where there were series at all."""
+    """The movement in the slices of a grid, and where there were series at all.
+
+    It is NaN where a native histogram does not tell how many events were fast.
+    """
 
     moved: Floats
     known: Flags
@@ -119,7 +123,7 @@ class Exceptions:
             return None if halves else found
         samples: dict[_Identity, list[Samples]] = {}
         for series in found:
-            one = Samples(self._counter(series.labels), series.times, series.values)
+            one = self._counter(series)
             samples.setdefault(_identity(one.labels), []).append(one)
         for exception in exceptions:
             replicas = samples.get(_identity(exception.labels))
@@ -127,9 +131,13 @@ class Exceptions:
                 _add(tally, merged(replicas), grid, _within(exception, grid, part))
         return None
 
-    def _counter(self, labels: Labels) -> Labels:
-        """The labels of a counter, whichever replica has scraped it."""
-        return {label: value for label, value in labels.items() if label != self._selector.replica}
+    def _counter(self, series: Series) -> Samples:
+        """The samples of a counter, without the label of the replica that has scraped it."""
+        replica, portion = self._selector.replica, self._selector.portion
+        labels = {label: value for label, value in series.labels.items() if label != replica}
+        if portion is None:
+            return Samples(labels, series.times, series.values)
+        return counter_of(labels, series.histograms, portion, scraped_once=not replica)
 
     async def _add_beginnings(self, grid: Grid, tally: _Tally) -> Failure | None:
         jobs = {birth.labels.get("job", "") for birth in tally.births}

@@ -16,6 +16,7 @@ import promql_parser
 
 from sluice.api.reasons import Reason
 from sluice.indicators.failure import Failure
+from sluice.indicators.histogram import Portion
 
 SIDE = "sluice_side"
 PART = "sluice_part"
@@ -57,6 +58,7 @@ class Part(StrEnum):
     START_OLDEST = "start-oldest"  # the time of the oldest of them
     STEADY = "steady"  # at how many steps inside any has a value
     DOUBT = "doubt"  # how many series `MOVED` misses or misjudges; -1 without any series
+    SHAPE = "shape"  # the native histograms at both ends, as one with all buckets that any has
 
 
 class Fact(StrEnum):
@@ -70,14 +72,18 @@ class Fact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """A label matcher; `operator` is as PromQL writes it."""
+    """A label matcher; `operator` is as PromQL writes it.
+
+    A name that is not of the old kind stands in quotes, which Prometheus knows since 3.0.
+    """
 
     label: str
     operator: str
     value: str
 
     def __str__(self) -> str:
-        return f"{self.label}{self.operator}{quote(self.value)}"
+        label = self.label if _LABEL.fullmatch(self.label) else quote(self.label)
+        return f"{label}{self.operator}{quote(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +93,19 @@ class Selector:
     Attributes:
         replica: the label by which series differ that are the same counter, scraped more than
             once; empty if there is none. It is no part of the selector as text.
+        portion: what counts of the native histograms that it selects; None if it selects counters.
+            It is no part of the selector as text either.
     """
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
     replica: str = ""
+    portion: Portion | None = None
 
     def __str__(self) -> str:
         matchers = ",".join(map(str, self.matchers))
+        if not _METRIC.fullmatch(self.metric):
+            return f"{{{','.join(filter(None, [quote(self.metric), matchers]))}}}"
         return f"{self.metric}{{{matchers}}}" if matchers else self.metric
 
     def narrowed(self, *matchers: Matcher) -> "Selector":
@@ -169,11 +180,11 @@ def _selector(expression: Any, text: str, where: str) -> Selector | Failure:
     ]
     named = [m for m in matchers if m.label == "__name__" and m.operator == "="]
     metric = expression.name or (named[0].value if named else "")
-    if not _METRIC.fullmatch(metric):
+    if not metric:
         return _invalid(where, text, "name one metric, as in http_requests_total{...}")
     others = tuple(matcher for matcher in matchers if matcher not in named[:1])
     for matcher in others:
-        if not _LABEL.fullmatch(matcher.label) or matcher.label == "__name__":
+        if not matcher.label or matcher.label == "__name__":
             return _invalid(where, text, f"{matcher.label!r} cannot be matched on here")
     return Selector(metric, others)
 
@@ -211,7 +222,8 @@ def movement_query(selectors: dict[Side, Selector], width: int, lookback: int = 
             labelled(expression, **{SIDE: side, PART: part})
             for side, selector in selectors.items()
             for part, expression in _movement(selector, width, lookback).items()
-        )
+        ),
+        *_shapes(selectors, width),
     )
 
 
@@ -274,6 +286,7 @@ def tick_query(selectors: dict[Side, Selector], watched: Side, width: int) -> st
             labelled(f"sum({_plain(selector, width)})", **{SIDE: side, PART: Part.MOVED})
             for side, selector in selectors.items()
         ),
+        *_shapes(selectors, width),
     )
 
 
@@ -333,8 +346,34 @@ def facts_query(total: Selector, jobs: set[str], instances: set[str], width: int
 
 
 def boundaries_query(buckets: Selector) -> str:
-    """The bucket boundaries of a histogram, one series each."""
+    """The bucket boundaries of a classic histogram, one series each."""
     return f"count by(le)({buckets})"
+
+
+def shape_query(selector: Selector) -> str:
+    """All native histograms that are selected, as one with only the boundaries that all have.
+
+    It is asked for with a label, as in `movement_query`: Prometheus 2.42 makes a number of it.
+    """
+    return labelled(f"sum({selector})", **{PART: Part.SHAPE})
+
+
+def stored_query(selector: Selector) -> str:
+    """How many series of native histograms there are, whether or not they can be added up."""
+    return f"count(histogram_count({selector}))"
+
+
+def _shapes(selectors: dict[Side, Selector], width: int) -> list[str]:
+    """Of native histograms, the part `SHAPE`; they are the same ones on both sides.
+
+    Adding up gives the coarsest resolution of all, and of custom boundaries those that all have.
+    """
+    total = selectors[Side.TOTAL]
+    if total.portion is None:
+        return []
+    now, before = f"sum({total})", f"sum({total} offset {width}s)"
+    shape = f"({now}+{before} or {now} or {before})"
+    return [labelled(shape, **{SIDE: Side.TOTAL, PART: Part.SHAPE})]
 
 
 def _once(expression: str, selector: Selector) -> str:
@@ -346,11 +385,16 @@ def _once(expression: str, selector: Selector) -> str:
 
 
 def _values(selector: Selector) -> str:
-    return _once(str(selector), selector)
+    return _once(_counts(selector, str(selector)), selector)
 
 
 def _before(selector: Selector, width: int) -> str:
-    return _once(f"{selector} offset {width}s", selector)
+    return _once(_counts(selector, f"{selector} offset {width}s"), selector)
+
+
+def _counts(selector: Selector, vector: str) -> str:
+    """The counters that are, or are in, the series that `vector` gives."""
+    return vector if selector.portion is None else selector.portion.expression(vector)
 
 
 def _plain(selector: Selector, width: int) -> str:

@@ -21,6 +21,7 @@ from sluice.indicators.answers import Answer, Series
 from sluice.indicators.exceptions import Exceptions
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
+from sluice.indicators.native import told, untold, values_of
 from sluice.indicators.origin import find_origin
 from sluice.indicators.promql import Part, Selector, Side
 from sluice.indicators.source import Source
@@ -71,6 +72,11 @@ class Counted:
     def watched(self) -> Side:
         """The side on which a new series shows that must not wait: a first error is on it."""
         return Side.BAD if self.side is Side.BAD else Side.TOTAL
+
+    @property
+    def native(self) -> bool:
+        """Whether native histograms are counted."""
+        return self.total.portion is not None
 
     @property
     def replicated(self) -> bool:
@@ -228,7 +234,7 @@ class Reader:
     @property
     def names(self) -> str:
         """What is read, for messages."""
-        return " or ".join(str(selector) for selector in self._counted.selectors.values())
+        return " or ".join(dict.fromkeys(map(str, self._counted.selectors.values())))
 
     async def origin(self, start: float, first: int) -> Origin | Failure:
         """Whether it is the service or Prometheus' data that begin with the `first` counters."""
@@ -257,6 +263,9 @@ class Reader:
         series = await self._source.instant(query, grid.end)
         if isinstance(series, Failure):
             return series
+        problem = untold(series, self._counted.total)
+        if problem:
+            return problem
         parts = _parts(series, grid, self._counted)
         sides = {side: _ticked(parts, side) for side in self._counted.selectors}
         counts = self._counts(sides, parts)
@@ -303,6 +312,8 @@ class Reader:
         nothing = np.isnan(parts[Side.TOTAL, Part.SEEN])
         sure: Flags = nothing | (even & ~exceptional[Side.TOTAL] & ~exceptional[other])
         counts = self._counts(sides, parts)
+        if self._counted.native:
+            sure = sure & (nothing | counts.covered)
         covered = counts.covered & sure & ~nothing
         return Whole(Hours(grid.start, counts.total, counts.bad, covered), sure)
 
@@ -356,12 +367,17 @@ class Reader:
         if isinstance(exact, Failure):
             return exact
         here = slice(*run)
-        moved.moved[here] = exact.moved
-        moved.known[here] |= exact.known
+        told = ~np.isnan(exact.moved)
+        moved.moved[here] = np.nan_to_num(exact.moved)
+        moved.known[here] = (moved.known[here] | exact.known) & told
         return None
 
     def _counts(self, sides: Mapping[Side, Moved], parts: _Parts) -> GridCounts:
         total, bad, covered = self._counted.count(sides)
+        if self._counted.native:
+            ends = (parts[Side.TOTAL, part] for part in (Part.SHAPE, Part.PRESENT))
+            covered = covered & told(*ends)
+            total, bad = (np.where(covered, row, 0.0) for row in (total, bad))
         return GridCounts(
             total=total,
             bad=bad,
@@ -390,20 +406,20 @@ def _parts(series: list[Series], grid: Grid, counted: Counted) -> _Parts:
         values = parts.get((side, part))
         if values is None:
             parts[side, part] = values = parts.nothing.copy()
-        _place(one, grid, values)
+        _place(*values_of(one, counted.total), grid, values)
     return parts
 
 
-def _place(series: Series, grid: Grid, values: Floats) -> None:
-    """Set the values of the slices that end at the series' times; others are left out."""
-    if len(series.times) == 1:
-        index = grid.index(series.times[0])
+def _place(times: list[float], found: list[float], grid: Grid, values: Floats) -> None:
+    """Set the values of the slices that end at these times; others are left out."""
+    if len(times) == 1:
+        index = grid.index(times[0])
         if 0 <= index < grid.count:
-            values[index] = series.values[0]
+            values[index] = found[0]
         return
-    indexes = np.rint((np.array(series.times) - grid.start) / grid.width).astype(np.int64) - 1
+    indexes = np.rint((np.array(times) - grid.start) / grid.width).astype(np.int64) - 1
     inside = (indexes >= 0) & (indexes < grid.count)
-    values[indexes[inside]] = np.array(series.values)[inside]
+    values[indexes[inside]] = np.array(found)[inside]
 
 
 def _values(parts: _Parts, counted: Counted) -> dict[Side, Floats]:

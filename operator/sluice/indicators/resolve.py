@@ -10,6 +10,7 @@ import numpy as np
 from sluice.api.durations import parse_duration
 from sluice.api.indicator import (
     Counter,
+    HistogramKind,
     Indicator,
     LatencyIndicator,
     Operator,
@@ -19,9 +20,10 @@ from sluice.api.indicator import (
 from sluice.api.reasons import Reason
 from sluice.budget.ledger import SLICE, Flags, Floats
 from sluice.indicators import promql
-from sluice.indicators.answers import Series
+from sluice.indicators.answers import Answer, Series
 from sluice.indicators.expressions import Expression, parse_expression
 from sluice.indicators.failure import Failure
+from sluice.indicators.histogram import Histogram, Portion, mixed, no_boundary
 from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
 from sluice.indicators.query_reader import Limited, Queried
 from sluice.indicators.reader import Counted
@@ -120,8 +122,7 @@ def stated(indicator: Indicator) -> list[Stated]:
     """
     where = "spec.indicator"
     if indicator.latency is not None:
-        metric, matchers = indicator.latency.metric, indicator.latency.selector
-        return [_selector(f"{metric}_count{{{matchers}}}", f"{where}.latency.selector")]
+        return [_histogram(indicator.latency, f"{where}.latency.selector")]
     if indicator.threshold is not None:
         return [_query(indicator.threshold.query, f"{where}.threshold.query")]
     assert indicator.ratio is not None
@@ -131,6 +132,11 @@ def stated(indicator: Indicator) -> list[Stated]:
         Side.GOOD: indicator.ratio.good,
     }
     return [_counter(it, f"{where}.ratio.{side}") for side, it in sides.items() if it is not None]
+
+
+def _histogram(latency: LatencyIndicator, where: str) -> Stated:
+    suffix = "" if latency.histogram is HistogramKind.NATIVE else "_count"
+    return _selector(f"{latency.metric}{suffix}{{{latency.selector}}}", where)
 
 
 def _counter(counter: Counter, where: str) -> Stated:
@@ -168,38 +174,107 @@ async def _explained(stated: Stated, failure: Failure, source: Source, now: floa
 async def _latency(
     latency: LatencyIndicator, total: Selector, source: Source, now: float
 ) -> Counted | Failure:
-    buckets = replace(total, metric=f"{latency.metric}_bucket")
-    if any(matcher.label == "le" for matcher in buckets.matchers):
+    if any(matcher.label == "le" for matcher in total.matchers):
         where = "spec.indicator.latency.selector"
         return Failure(Reason.INVALID_QUERY, f"{where}: leave le out: threshold chooses the bucket")
+    if latency.histogram is HistogramKind.NATIVE:
+        return await _native(latency, total, source, now)
+    buckets = replace(total, metric=f"{latency.metric}_bucket")
     boundary = await _boundary(latency, buckets, source, now)
     if isinstance(boundary, Failure):
         return boundary
     return Counted(total, buckets.narrowed(boundary), Side.GOOD, always=True)
 
 
+async def _native(
+    latency: LatencyIndicator, histograms: Selector, source: Source, now: float
+) -> Counted | Failure:
+    newest = await _newest(latency, histograms, source, now)
+    if isinstance(newest, Failure):
+        return newest
+    boundary = parse_duration(latency.threshold).total_seconds()
+    if newest.nearest(boundary) is not None:
+        return no_boundary(str(histograms), boundary, newest)
+    total, fast = (
+        replace(histograms, portion=Portion(boundary, fast=fast)) for fast in (False, True)
+    )
+    return Counted(total, fast, Side.GOOD, always=True)
+
+
+async def _newest(
+    latency: LatencyIndicator, histograms: Selector, source: Source, now: float
+) -> Histogram | Failure:
+    """The newest of a day, all of them added up."""
+    found = await _of_late(promql.shape_query(histograms), source, now)
+    if isinstance(found, Failure):
+        return found
+    shapes = [shape for series in found for shape in series.histograms]
+    if shapes:
+        return max(shapes, key=lambda shape: shape[0])[1]
+    if found:
+        return Failure(
+            Reason.INVALID_RESPONSE,
+            f"spec.indicator.latency: {histograms} gives numbers in place of native histograms: "
+            "it selects none, or the source is older than Prometheus 3.0, which is needed",
+        )
+    stored = await _of_late(promql.stored_query(histograms), source, now)
+    if isinstance(stored, Failure):
+        return stored
+    return mixed(str(histograms)) if stored else await _absent(latency, histograms, source, now)
+
+
+async def _absent(
+    latency: LatencyIndicator, selector: Selector, source: Source, now: float
+) -> Failure:
+    """What is said of a histogram that is not there, or only as one of the other kind."""
+    buckets = replace(selector, metric=f"{latency.metric}_bucket")
+    native = replace(selector, metric=latency.metric)
+    if latency.histogram is HistogramKind.NATIVE:
+        tried, other = native, HistogramKind.CLASSIC
+        found = await _of_late(promql.boundaries_query(buckets), source, now)
+        there = not isinstance(found, Failure) and bool(found)
+    else:
+        tried, other = buckets, HistogramKind.NATIVE
+        found = await _of_late(promql.shape_query(native), source, now)
+        there = not isinstance(found, Failure) and any(series.histograms for series in found)
+    kind, where = latency.histogram.value.lower(), "spec.indicator.latency"
+    if there:
+        return Failure(
+            Reason.NO_DATA,
+            f"{where}.histogram: {tried} selected no {kind} histogram for a day, but "
+            f"{latency.metric} is stored as a {other.value.lower()} one: set histogram: {other}",
+        )
+    return Failure(
+        Reason.NO_DATA,
+        f"{where}: {tried} selected no {kind} histogram for a day: check the metric's name "
+        "(without _bucket), the selector, and that Prometheus stores it",
+    )
+
+
 async def _boundary(
     latency: LatencyIndicator, buckets: Selector, source: Source, now: float
 ) -> Matcher | Failure:
     """A matcher of the bucket up to the threshold, however its exporters write the number."""
-    found = await _boundaries(buckets, source, now)
-    if isinstance(found, Failure):
-        return found
+    series = await _of_late(promql.boundaries_query(buckets), source, now)
+    if isinstance(series, Failure):
+        return series
+    found = _numbers(series)
     if not found:
-        return Failure(
-            Reason.NO_DATA,
-            f"spec.indicator.latency: {buckets} selected no series for a day: check the metric's "
-            "name (without _bucket) and the selector, and that it is a classic histogram",
-        )
+        return await _absent(latency, buckets, source, now)
     threshold = parse_duration(latency.threshold).total_seconds()
     same = {text for text, bound in found.items() if bound == threshold}
     if same:
-        return promql.one_of("le", same)
+        return promql.one_of("le", same | _spellings(threshold))
     return Failure(
         Reason.BUCKET_NOT_FOUND,
         f"spec.indicator.latency.threshold: {latency.threshold} ({threshold:g} s) is no bucket "
         f"boundary of {buckets.metric}; {_nearest(threshold, set(found.values()) - {math.inf})}",
     )
+
+
+def _spellings(bound: float) -> set[str]:
+    """How a whole number was written before Prometheus 3, and how it is since."""
+    return {f"{bound:.0f}", f"{bound:.1f}"} if bound.is_integer() else set()
 
 
 def _nearest(threshold: float, bounds: set[float]) -> str:
@@ -209,14 +284,12 @@ def _nearest(threshold: float, bounds: set[float]) -> str:
     return f"nearest: {' and '.join(near)}" if near else "it has no other than +Inf"
 
 
-async def _boundaries(buckets: Selector, source: Source, now: float) -> dict[str, float] | Failure:
-    """The values of `le`, as text and in seconds: those of now, or if none, of the last day."""
-    query = promql.boundaries_query(buckets)
+async def _of_late(query: str, source: Source, now: float) -> Answer:
+    """What `query` gives now, or if that is nothing, what it gave in the last day."""
     found = await source.instant(query, now)
-    if not found:
-        step = _LOOK_BACK / _LOOKS
-        found = await source.range(query, now - _LOOK_BACK, now, step)
-    return found if isinstance(found, Failure) else _numbers(found)
+    if found or isinstance(found, Failure):
+        return found
+    return await source.range(query, now - _LOOK_BACK, now, _LOOK_BACK / _LOOKS)
 
 
 def _numbers(found: list[Series]) -> dict[str, float]:

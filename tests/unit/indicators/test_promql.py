@@ -22,6 +22,10 @@ WHERE = "spec.indicator.ratio.total.metric"
         ('{__name__="requests_total",job!="a"}', 'requests_total{job!="a"}'),
         ('requests_total{path!~"/\\\\d+"}', 'requests_total{path!~"/\\\\d+"}'),
         ('requests_total{q="say \\"hi\\"\\n"}', 'requests_total{q="say \\"hi\\"\\n"}'),
+        ('{"requests_total","job"="a"}', 'requests_total{job="a"}'),
+        ('{"http.requests"}', '{"http.requests"}'),
+        ('{"with space", "label.name"=~"x|y"}', '{"with space","label.name"=~"x|y"}'),
+        ('{__name__="http.requests",job="a"}', '{"http.requests",job="a"}'),
     ],
 )
 def test_a_selector_is_read_and_written(text: str, selector: str) -> None:
@@ -45,7 +49,7 @@ def test_a_selector_is_read_and_written(text: str, selector: str) -> None:
         ('{job="a"}', "name one metric"),
         ('{__name__=~"a|b"}', "name one metric"),
         ('{__name__="x",__name__!="y"}', "cannot be matched on"),
-        ('{"with space"}', "name one metric"),
+        ('{"x","y"}', "cannot be matched on"),
     ],
 )
 def test_what_is_no_selector_is_refused_with_its_place_and_problem(text: str, problem: str) -> None:

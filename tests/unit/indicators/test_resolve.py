@@ -89,6 +89,16 @@ async def test_the_bucket_is_found_however_its_boundary_is_written(
     assert counted.always
 
 
+async def test_a_whole_boundary_is_matched_as_written_before_prometheus_3_and_since(
+    stub: Stub, source: Prometheus
+) -> None:
+    for buckets in (["1", "2"], ["1.0", "2.0"]):
+        stub.buckets = buckets
+        counted = await resolve(latency("1s"), source, 1)
+        assert isinstance(counted, Counted)
+        assert str(counted.other) == 'd_seconds_bucket{le=~"1|1\\\\.0"}'
+
+
 async def test_the_buckets_of_a_service_that_is_down_are_found_in_the_last_day(
     stub: Stub, source: Prometheus
 ) -> None:
