@@ -267,6 +267,13 @@ class ServiceLevelObjectiveStatus(Status):
         default=None, description="The share of good events (or slices) in the window, in percent."
     )
     window: WindowStatus | None = Field(default=None, description="What the numbers are about.")
+    scrape_interval: str | None = Field(
+        default=None,
+        description=(
+            "About how much time lies between two samples of the counters: so late bad events may "
+            "show. Looked up every six hours; not of queries."
+        ),
+    )
     error_budget: ErrorBudgetStatus | None = Field(
         default=None, description="What was spent and what is left."
     )

@@ -40,7 +40,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What was measured and what it comes to; `forecast` only of a known budget."""
+    """What was measured and what it comes to; `forecast` only of a known budget.
+
+    Attributes:
+        pace: about how many seconds lie between two samples; None if that is not known.
+    """
 
     measured: Measured
     budget: Budget | UnknownBudget
@@ -48,6 +52,7 @@ class Evaluation:
     forecast: Forecast | None
     alerts: tuple[Alert, ...] = ()
     corrected: Corrected | None = None
+    pace: int | None = None
 
 
 class Account:

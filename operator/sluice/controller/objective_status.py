@@ -46,6 +46,9 @@ GRACE = timedelta(seconds=STALE_AFTER)
 _NOTICEABLE = Decimal("0.1")
 _WHOLE_WINDOW = Decimal(99)
 _LOW = Decimal(20)
+# Two samples a slice; with one it begins and ends with what may be as old as itself.
+_SLOWEST = SLICE / 2
+_ADVISED = 120
 _TWO_DECIMALS = Decimal("0.01")
 
 Outcome = Evaluation | Failure
@@ -71,7 +74,10 @@ def status_of(
         status, claims = _known(slo, outcome, outcome.budget, now)
     generation = slo.metadata.generation
     conditions = merge(slo.status.conditions, claims, generation=generation, now=now)
-    return status.model_copy(update={"observed_generation": generation, "conditions": conditions})
+    update: dict[str, object] = {"observed_generation": generation, "conditions": conditions}
+    if isinstance(outcome, Evaluation) and outcome.pace is not None:
+        update["scrape_interval"] = _duration(outcome.pace)
+    return status.model_copy(update=update)
 
 
 def noticeable(before: ServiceLevelObjectiveStatus, after: ServiceLevelObjectiveStatus) -> bool:
@@ -126,7 +132,7 @@ def _known(
     if age <= FRESH:
         numbers = _numbers(slo, evaluation, budget)
         available = _budget_available(slo, budget, numbers.corrections)
-        return numbers, [_ready(), _budget_known(budget), available]
+        return numbers, [_ready(), _budget_known(budget, evaluation.pace), available]
     message = (
         f"the newest data of the indicator's total are of {_time(budget.newest):%H:%M}Z: "
         "check that its targets are scraped"
@@ -200,11 +206,21 @@ def _blind(reason: Reason, message: str) -> list[Claim]:
     ]
 
 
-def _budget_known(budget: Budget) -> Claim:
+def _budget_known(budget: Budget, pace: int | None) -> Claim:
     whole = budget.covered >= _WHOLE_WINDOW
     reason = Reason.BUDGET_KNOWN if whole else Reason.PARTIAL_WINDOW
-    message = f"there are data for {budget.covered:f}% of the window"
+    message = f"there are data for {budget.covered:f}% of the window{_slow(pace)}"
     return Claim(ConditionType.BUDGET_KNOWN, "True", reason, message)
+
+
+def _slow(pace: int | None) -> str:
+    """What is lost where samples are few."""
+    if pace is None or pace <= _SLOWEST:
+        return ""
+    text = f"; samples come about every {_duration(pace)}, so bad events may show that late"
+    if pace > SLICE:
+        text += f", and slices of {_duration(SLICE)} without a sample are gaps"
+    return f"{text}: scrape every {_duration(_ADVISED)} or more often"
 
 
 def _budget_available(

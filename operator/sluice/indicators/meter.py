@@ -1,7 +1,8 @@
 """Keeps the counts of one objective up to date, and works out the budget they leave."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.history import read_back, slices_of
+from sluice.indicators.pace import find_pace
 from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
 from sluice.indicators.query_reader import Limited, Queried, QueryReader
@@ -38,6 +40,7 @@ _RESTLESS = 1.5
 _ENOUGH_TO_JUDGE = 12
 # Each is a query; those of a year of nightly corrections must not keep an evaluation waiting.
 _MOST_CUT = 48
+_PACE_HOLDS = 6 * HOUR
 
 _Values = tuple[float | None, ...]
 
@@ -89,6 +92,8 @@ class Meter:
         self._present = 0.0
         self._until: float | None = None
         self._boundaries: dict[int, _Values] = {}
+        self._pace: int | None = None
+        self._paced_at = -math.inf
 
     @property
     def begun(self) -> bool:
@@ -121,6 +126,7 @@ class Meter:
             problem = await step(reader, now)
             if problem:
                 return problem
+        await self._look_up_pace(reader, now)
         closed = self.account.ledger.closed
         assert closed is not None
         return Reading(now if self._until is None else self._until, closed)
@@ -146,7 +152,7 @@ class Meter:
 
     def evaluate(self, objective: Objective, now: float) -> Evaluation:
         """The budget at `now`, from what was read so far."""
-        return self.account.evaluate(objective, now)
+        return replace(self.account.evaluate(objective, now), pace=self._pace)
 
     def archive(self) -> Archive | None:
         """What another process needs to go on from here; None while there is nothing."""
@@ -262,6 +268,13 @@ class Meter:
         self._until = counts.until
         self.account.ledger.tick(_live(grid, counts, self.account.ledger.live))
         return None
+
+    async def _look_up_pace(self, reader: SliceReader, now: float) -> None:
+        """Now and then, of counters: how often they are scraped; if unknown, in an hour again."""
+        if isinstance(reader, Reader) and abs(now - self._paced_at) >= _PACE_HOLDS:
+            found = await find_pace(self._source, reader.counters, now)
+            self._pace = found or self._pace
+            self._paced_at = now if found else now - _PACE_HOLDS + HOUR
 
     async def _put(self, reader: SliceReader, grid: Grid) -> GridCounts | Failure:
         """Read slices and write them behind the newest."""

@@ -305,6 +305,12 @@ def existence_query(selector: Selector, seconds: int) -> str:
     return f"count(last_over_time({selector}[{seconds}s]))"
 
 
+def density_query(selector: Selector, seconds: int) -> str:
+    """The most samples that a series has in the last `seconds`, of those that are older."""
+    before = f"last_over_time({selector}[{seconds // 2}s] offset {seconds}s)"
+    return f"max(count_over_time({selector}[{seconds}s]) and {before})"
+
+
 def exceptions_query(selector: Selector, width: int) -> str:
     """The series that `MOVED` misses or misjudges, and the movement of the others (by `PART`)."""
     resets, plain = _resets(selector, width, LOOKBACK), _plain(selector, width)

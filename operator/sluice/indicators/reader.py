@@ -232,6 +232,11 @@ class Reader:
         self._ages: deque[int] = deque(maxlen=_REMEMBERED)
 
     @property
+    def counters(self) -> Selector:
+        """Those of all events."""
+        return self._counted.total
+
+    @property
     def names(self) -> str:
         """What is read, for messages."""
         return " or ".join(dict.fromkeys(map(str, self._counted.selectors.values())))

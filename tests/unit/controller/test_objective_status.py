@@ -20,6 +20,7 @@ from sluice.indicators.failure import Failure
 NOW = datetime(2026, 8, 20, 10, 0, 0, tzinfo=UTC)
 SECONDS = NOW.timestamp()
 OBJECTIVE = Objective(target=Decimal("99.9"), agreement=Decimal("99.5"), length=30 * DAY)
+WHOLE = "there are data for 100.000% of the window"
 AWAY = Failure(Reason.SOURCE_UNREACHABLE, "source 'default' cannot be reached")
 
 
@@ -97,6 +98,34 @@ def test_a_known_budget_is_published_as_the_api_writes_it() -> None:
         "alerts": [],
         "forecast": {"exhaustedAt": "2026-08-21T10:00:00Z"},
     }
+
+
+@pytest.mark.parametrize(
+    ("pace", "published", "said"),
+    [
+        (None, None, WHOLE),
+        (15, "15s", WHOLE),
+        (120, "2m", WHOLE),
+        (
+            180,
+            "3m",
+            WHOLE + "; samples come about every 3m, so bad events may show that late: "
+            "scrape every 2m or more often",
+        ),
+        (
+            600,
+            "10m",
+            WHOLE + "; samples come about every 10m, so bad events may show that late, and "
+            "slices of 5m without a sample are gaps: scrape every 2m or more often",
+        ),
+    ],
+)
+def test_the_scrape_interval_is_published_and_what_a_long_one_means(
+    pace: int | None, published: str | None, said: str
+) -> None:
+    status = status_of(objective(), replace(evaluation(), pace=pace), NOW)
+    assert status.scrape_interval == published
+    assert [it.message for it in status.conditions if it.type == "BudgetKnown"] == [said]
 
 
 def test_alerts_are_published_and_one_that_begins_to_fire_is_worth_a_write() -> None:
