@@ -19,6 +19,7 @@ from sluice.api.indicator import (
 )
 from sluice.api.reasons import Reason
 from sluice.budget.ledger import SLICE, Flags, Floats
+from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.expressions import Expression, parse_expression
@@ -32,6 +33,8 @@ from sluice.indicators.source import Source
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})
 _LOOK_BACK = 86_400
 _LOOKS = 96
+_LONGEST = 30 * DAY
+_LONG_LOOKS = 720
 _COMPARISONS: Mapping[Operator, Callable[[Floats, float], Flags]] = {
     Operator.LESS_THAN: np.less,
     Operator.LESS_OR_EQUAL: np.less_equal,
@@ -183,7 +186,28 @@ async def _latency(
     boundary = await _boundary(latency, buckets, source, now)
     if isinstance(boundary, Failure):
         return boundary
-    return Counted(total, buckets.narrowed(boundary), Side.GOOD, always=True)
+    fast = buckets.narrowed(boundary)
+    if not fast.replica and await _respelt(latency, buckets, source, now):
+        # One counter, whose label has another value from the upgrade on.
+        fast = replace(fast, replica="le")
+    return Counted(total, fast, Side.GOOD, always=True)
+
+
+async def _respelt(
+    latency: LatencyIndicator, buckets: Selector, source: Source, now: float
+) -> bool:
+    """Whether a whole boundary was written as before Prometheus 3 of late, or still is.
+
+    Once it is written as since, with which nothing was before, that stays so.
+    """
+    threshold = parse_duration(latency.threshold).total_seconds()
+    if not threshold.is_integer():
+        return False
+    old = buckets.narrowed(Matcher("le", "=", f"{threshold:.0f}"))
+    step = _LONGEST / _LONG_LOOKS
+    found = await source.range(promql.boundaries_query(old), now - _LONGEST, now, step)
+    # Without an answer it may have been: that costs more and counts the same.
+    return isinstance(found, Failure) or bool(found)
 
 
 async def _native(

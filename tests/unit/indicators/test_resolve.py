@@ -99,6 +99,29 @@ async def test_a_whole_boundary_is_matched_as_written_before_prometheus_3_and_si
         assert str(counted.other) == 'd_seconds_bucket{le=~"1|1\\\\.0"}'
 
 
+@pytest.mark.parametrize(
+    ("threshold", "written", "one_counter"),
+    [
+        ("1s", (["1"], ["1.0"]), True),  # upgraded of late
+        ("1s", (["1"], ["1"]), True),  # may be upgraded any time
+        ("1s", ([], ["1.0"]), False),
+        ("500ms", (["0.5"], ["0.5"]), False),
+    ],
+)
+async def test_buckets_whose_boundary_is_written_in_two_ways_are_one_counter(
+    stub: Stub,
+    source: Prometheus,
+    threshold: str,
+    written: tuple[list[str], list[str]],
+    one_counter: bool,
+) -> None:
+    stub.old_buckets, stub.buckets = written
+    counted = await resolve(latency(threshold), source, 1)
+    assert isinstance(counted, Counted)
+    assert counted.other.replica == ("le" if one_counter else "")
+    assert counted.total.replica == ""
+
+
 async def test_the_buckets_of_a_service_that_is_down_are_found_in_the_last_day(
     stub: Stub, source: Prometheus
 ) -> None:
