@@ -67,7 +67,7 @@ demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to pl
 	@python -m e2e.harness build --cluster >/dev/null
 	exec python -m e2e.demo $(if $(KEEP),--keep)
 
-bench-accuracy: setup ## Compare measured budgets with the truth (about five minutes; builds Sloth and Pyrra once)
+bench-accuracy: setup ## Compare measured budgets with the truth on both Prometheus (about ten minutes; builds Sloth and Pyrra once)
 	exec python -m benchmarks.accuracy
 
 bench-cost: setup ## Count the samples that Prometheus reads (about two minutes; builds Sloth and Pyrra once)

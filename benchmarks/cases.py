@@ -31,6 +31,7 @@ def cases(by: Scraping) -> list[Case]:
             "one scrape in ten fails",
             [by.target("missing", steady(_LONG, END, 10, 0.0005), missing=0.1)],
         ),
+        _pair(by),
         _clusters(by, 60),
         _clusters(by, 120),
         _new_service(by, to_date=False),
@@ -161,6 +162,18 @@ def _prometheus_away(by: Scraping, *, minutes: int) -> Case:
         hidden=(hidden,),
         limit="" if minutes < 60 else "an outage of Prometheus of more than an hour is a gap",
     )
+
+
+def _pair(by: Scraping) -> Case:
+    """Two Prometheus scrape one target, each away once; 1,500 of its errors come just then."""
+    first, second = END - 6 * DAY, END - 5 * DAY
+    bad = Events(_LONG).until(first + 600, 0.001).at_once(700).until(second + 600, 0.001)
+    process = Process(_LONG, END, Events(_LONG).until(END, 10), bad.at_once(800).until(END, 0.001))
+    targets = [
+        by.target("pair", process, unseen=(away, away + 1800), replica=replica)
+        for replica, away in (("a", first), ("b", second))
+    ]
+    return Case("scraped by two replicas, each away for 30 min", targets)
 
 
 def _clusters(by: Scraping, interval: float) -> Case:

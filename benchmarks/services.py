@@ -28,6 +28,16 @@ class Hidden:
 
 
 @dataclass(frozen=True, slots=True)
+class Calendar:
+    """A period of the calendar: what it is called in manifests, and its ends in Unix seconds."""
+
+    period: str
+    zone: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A service, and the budget of it that is measured.
 
@@ -38,9 +48,11 @@ class Case:
         objective: percent.
         hidden: samples that are missing.
         rate: events a second that a service is expected to go on with that is younger than its
-            window.
+            window, or whose window has not ended.
         to_date: the budget is measured against the events so far.
         limit: which documented limit this runs into; its error is shown and not judged.
+        calendar: the window, in place of `window`; the peers have none such.
+        at: when it is measured.
     """
 
     name: str
@@ -51,6 +63,20 @@ class Case:
     rate: float | None = None
     to_date: bool = False
     limit: str = ""
+    calendar: Calendar | None = None
+    at: float = END
+
+    @property
+    def declared(self) -> dict[str, object]:
+        """The window as manifests have it."""
+        if self.calendar is None:
+            return {"rolling": self.window}
+        return {"calendar": {"period": self.calendar.period, "timeZone": self.calendar.zone}}
+
+    @property
+    def replica(self) -> str:
+        """The label that tells apart the Prometheus that scraped it; empty if there was one."""
+        return "replica" if any(target.replica for target in self.targets) else ""
 
     @property
     def job(self) -> str:
@@ -60,10 +86,11 @@ class Case:
     def truth(self, start: float) -> float:
         """Percent of the budget spent by all that happened after `start`, scraped or not."""
         processes = {id(it): it for target in self.targets for it in target.processes}
-        counts = [process.counted(start, END) for process in processes.values()]
+        counts = [process.counted(start, self.at) for process in processes.values()]
         total, bad = sum(total for total, _ in counts), sum(bad for _, bad in counts)
         if self.rate is not None:
-            total = self.rate * (END - start)
+            end = self.at if self.calendar is None else self.calendar.end
+            total = self.rate * (end - start)
         return float(100 * bad / (total * (1 - float(self.objective) / 100)))
 
     def lines(self, chance: random.Random) -> Iterator[str]:
@@ -88,6 +115,8 @@ def _time(line: str) -> float:
 def _down(target: Target, start: float, end: float) -> Iterator[str]:
     """What Prometheus records of a target that does not answer."""
     labels = f'job="{target.job}",instance="{target.instance}"'
+    if target.replica:
+        labels += f',replica="{target.replica}"'
     time = start - start % target.interval + target.phase
     while time < end:
         if time >= start:
@@ -122,6 +151,7 @@ class Scraping:
         seen: tuple[float, float] | None = None,
         unseen: tuple[float, float] | None = None,
         missing: float = 0.0,
+        replica: str = "",
     ) -> Target:
         """A target; `seen` is by default all the time that Prometheus has data of."""
         return Target(
@@ -133,6 +163,7 @@ class Scraping:
             seen=seen or (BEGIN, END),
             unseen=[unseen] if unseen else [],
             missing=missing,
+            replica=replica,
         )
 
 
