@@ -29,7 +29,9 @@ from tests.integration.prometheus.test_truth import advance, true_consumption
 pytestmark = pytest.mark.prometheus
 
 _POINTS = 0.1
-NAMES = tuple(name for name, scenario in build(SEED).items() if scenario.length <= DAY)
+_LONG = "scraped every 60 s, phase 0"
+"""A week, of which most is read by the hour."""
+NAMES = (*(name for name, it in build(SEED).items() if it.length <= DAY), _LONG)
 CHANGE = END - 5 * HOUR - 77
 """When shapes change, in the middle of a slice."""
 FAR = (0.1, 1.0, 10.0)
