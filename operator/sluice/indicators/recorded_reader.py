@@ -43,6 +43,7 @@ class Recorder:
         self._settle = settle
         self._found: _Found | None = None
         self._rules: Rules | None = None
+        self._raw_only = False
         self._newest = 0
         self.missed = 0
         """How many of the last slices no rule was evaluated for, one after the other."""
@@ -50,7 +51,7 @@ class Recorder:
     @property
     def delay(self) -> int:
         """Seconds by which slices have to be closed later, for the ruler to have come by."""
-        return DELAY if self.records() is not None else 0
+        return DELAY if self.records() is not None and not self._raw_only else 0
 
     @property
     def rules(self) -> Rules | None:
@@ -60,9 +61,14 @@ class Recorder:
         return self._rules
 
     def reader(self, raw: SliceReader, found: _Found) -> SliceReader:
-        """A reader of `found` that needs `raw` only for what is not recorded."""
-        self._found, self._rules = found, None
-        return RecordedReader(raw, found, self)
+        """A reader of `found` that needs `raw` only for what is not recorded.
+
+        Of native histograms nothing is: whether a threshold is still one of their boundaries shows
+        only in the histograms themselves.
+        """
+        self._raw_only = isinstance(found, Counted) and found.native
+        self._found, self._rules = None if self._raw_only else found, None
+        return raw if self._raw_only else RecordedReader(raw, found, self)
 
     def note(self, end: int, *, evaluated: bool) -> None:
         """Take note whether rules were evaluated for the slice that ends at `end`."""

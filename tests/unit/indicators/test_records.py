@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sluice.budget.ledger import Hours
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
+from sluice.indicators.histogram import Portion
 from sluice.indicators.promql import Matcher, Part, Selector, Side
 from sluice.indicators.reader import Counted, GridCounts, Whole
 from sluice.indicators.recorded_reader import RecordedReader, Recorder
@@ -359,3 +361,13 @@ async def test_an_engine_that_is_switched_off_reads_as_before() -> None:
     assert isinstance(read, GridCounts)
     assert (list(read.total), read.present, read.start) == ([10.0] * 3, 5.0, {Side.TOTAL: 1.0})
     assert source.asked == []
+
+
+async def test_native_histograms_are_read_as_without_rules() -> None:
+    source, raw = Recording([RULES.id]), Raw()
+    records = Records(source, settle=SETTLE, clock=Clock())
+    recorder = Recorder(RULES.subject, settle=SETTLE, records=lambda: records)
+    total = replace(TOTAL, portion=Portion(0.5, fast=False))
+    native = Counted(total, replace(TOTAL, portion=Portion(0.5, fast=True)), Side.GOOD, always=True)
+    assert recorder.reader(raw, native) is raw
+    assert (recorder.rules, recorder.delay) == (None, 0)
