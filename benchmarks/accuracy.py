@@ -41,10 +41,7 @@ _TOOLS = ("Sluice", "Sloth", "Sloth unoptimized", "Pyrra", "Pyrra, fast")
 """Sloth without its optimization of the long window, and Pyrra with `performanceOverAccuracy`."""
 _TICK = 60
 _FOLLOWED = 1800
-_NOT_COVERED = (
-    "time slices, queries, thresholds, latency (see tests/integration/prometheus)",
-    "corrections (Sluice does not do them yet)",
-)
+_NOT_COVERED = ("time slices, queries, thresholds, latency (see tests/integration/prometheus)",)
 """What the benchmark has no scenario of."""
 
 
@@ -121,7 +118,7 @@ async def _measure(case: Case, session: aiohttp.ClientSession, server: Server) -
             "indicator": {"ratio": {"total": {"metric": total}, "bad": {"metric": bad}}},
         }
     )
-    budgets = [await _read(spec, source, case.at - early, case.at) for early in (0, _FOLLOWED)]
+    budgets = [await _read(spec, source, case, case.at - early) for early in (0, _FOLLOWED)]
     start = budgets[0].bounds.start
     truth = case.truth(start)
     spent: dict[str, float | None] = {
@@ -130,7 +127,7 @@ async def _measure(case: Case, session: aiohttp.ClientSession, server: Server) -
             key=lambda consumed: abs(consumed - truth),
         )
     }
-    if case.calendar is not None:
+    if case.calendar is not None or case.corrections:
         return Outcome(truth, spent)
     allowed = float(objective_of(spec, case.at).allowance)
     question = Question(case.job, total, bad, case.objective)
@@ -153,15 +150,18 @@ def _peers(question: Question, seconds: int) -> dict[str, str]:
 
 
 async def _read(
-    spec: ServiceLevelObjectiveSpec, source: Prometheus, begin: float, end: float
+    spec: ServiceLevelObjectiveSpec, source: Prometheus, case: Case, begin: float
 ) -> Budget:
     """The budget at the end, of a meter that begins at `begin` and ticks from then on."""
-    meter, now = Meter(spec, NamedSource(source)), begin
+    meter, now, end = Meter(spec, NamedSource(source)), begin, case.at
     while now <= end:
         reading = await meter.advance(now)
         if not isinstance(reading, Reading):
             raise TypeError(f"{spec.indicator}: {reading.message}")
         now += _TICK
+    problem = await meter.correct(case.corrections, end)
+    if problem is not None:
+        raise TypeError(f"{case.name}: {problem.message}")
     budget = meter.evaluate(objective_of(spec, end), end).budget
     if not isinstance(budget, Budget):
         raise TypeError(f"{spec.indicator}: {budget.message}")

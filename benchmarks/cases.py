@@ -1,6 +1,8 @@
 """The scenarios of the accuracy benchmark."""
 
 from benchmarks.services import BEGIN, DAY, END, HOUR, Case, Hidden, Scraping, hourly, steady
+from sluice.budget.corrections import Correction, Range
+from sluice.budget.ledger import Counts
 from tests.integration.prometheus.synthetic import Events, Process
 
 _LONG = END - 70 * DAY
@@ -41,8 +43,37 @@ def cases(by: Scraping) -> list[Case]:
             [by.target("retention", steady(_LONG, END, 5, 0.0007))],
             window="60d",
         ),
+        *_corrected(by),
         _target_away(by, before=0),
         _prometheus_away(by, minutes=180),
+    ]
+
+
+def _corrected(by: Scraping) -> list[Case]:
+    """Times that do not count, which cut hours, and counts in place of those of a load test."""
+    noon, test = _INCIDENT + 5 * HOUR, Range(END - 8 * DAY, END - 8 * DAY + 3 * HOUR)
+    nights = (BEGIN + day * DAY + 15 * HOUR + 1300 for day in range(31))
+    loaded = Events(_LONG).until(test.start, 10).until(test.end, 500).until(END, 10)
+    failing = Events(_LONG).until(test.start, 0.004).until(test.end, 40).until(END, 0.004)
+    return [
+        Case(
+            "10% errors at noon, an hour of them excluded",
+            [by.target("excused", _daily(5, 0.1))],
+            corrections=(Correction("noon", (Range(noon + 1234, noon + 4834),)),),
+        ),
+        Case(
+            "outage at night, an hour of every night excluded",
+            [by.target("nights", _daily(15, 1.0))],
+            corrections=(Correction("nights", tuple(Range(it, it + HOUR) for it in nights)),),
+        ),
+        Case(
+            "load test that fails, replaced by counts as usual",
+            [by.target("loaded", Process(_LONG, END, loaded, failing))],
+            corrections=(
+                Correction("load test", (test,)),
+                Correction("as usual", (test,), added=Counts(108_000, 43)),
+            ),
+        ),
     ]
 
 

@@ -33,6 +33,7 @@ from sluice.indicators.promql import PART, SIDE, Part, Side
 from sluice.indicators.recorded_reader import Recorder
 from sluice.indicators.recording import ID, SLICES, Rule, Subject
 from sluice.indicators.records import Records
+from sluice.indicators.sources import NamedSource
 from tests.integration.prometheus.synthetic import REQUESTS
 
 SEED = 1
@@ -140,15 +141,15 @@ async def _measure(case: Case, url: str, session: aiohttp.ClientSession) -> Outc
             "indicator": {"ratio": {"total": {"metric": total}, "bad": {"metric": bad}}},
         }
     )
-    ruler = Ruler("default", url, session, timeout=120)
+    ruler = Ruler("default", url, session, timeout=120, dedup_label=case.replica)
     ruler.evaluated, ruler.doubted = set(), set()
     records = Records(ruler, settle=_SETTLE, clock=lambda: END)
     ruler.recorder = Recorder(
         Subject("u", "shop", case.job), settle=_SETTLE, records=lambda: records
     )
     budgets = [
-        await _read(meter, spec)
-        for meter in (Meter(spec, ruler), Meter(spec, ruler, recorder=ruler.recorder))
+        await _read(Meter(spec, NamedSource(ruler), recorder=recorder), spec, case)
+        for recorder in (None, ruler.recorder)
     ]
     incremental, recorded = (
         float(100 - it.to_date if case.to_date else it.consumed) for it in budgets
@@ -162,10 +163,13 @@ async def _measure(case: Case, url: str, session: aiohttp.ClientSession) -> Outc
     )
 
 
-async def _read(meter: Meter, spec: ServiceLevelObjectiveSpec) -> Budget:
+async def _read(meter: Meter, spec: ServiceLevelObjectiveSpec, case: Case) -> Budget:
     reading = await meter.advance(END)
     if not isinstance(reading, Reading):
         raise TypeError(f"{spec.indicator}: {reading.message}")
+    problem = await meter.correct(case.corrections, reading.at)
+    if problem is not None:
+        raise TypeError(f"{case.name}: {problem.message}")
     budget = meter.evaluate(objective_of(spec, reading.at), reading.at).budget
     if not isinstance(budget, Budget):
         raise TypeError(f"{spec.indicator}: {budget.message}")

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from sluice.budget.corrections import Correction, Ranges, rounded
 from tests.integration.prometheus.synthetic import DURATION, Events, Process, Target
 
 HOUR = 3600
@@ -53,6 +54,7 @@ class Case:
         limit: which documented limit this runs into; its error is shown and not judged.
         calendar: the window, in place of `window`; the peers have none such.
         at: when it is measured.
+        corrections: what is declared not to count, or to count besides; the peers have no such.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Case:
     limit: str = ""
     calendar: Calendar | None = None
     at: float = END
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def declared(self) -> dict[str, object]:
@@ -85,13 +88,28 @@ class Case:
 
     def truth(self, start: float) -> float:
         """Percent of the budget spent by all that happened after `start`, scraped or not."""
-        processes = {id(it): it for target in self.targets for it in target.processes}
-        counts = [process.counted(start, self.at) for process in processes.values()]
-        total, bad = sum(total for total, _ in counts), sum(bad for _, bad in counts)
+        total, bad = self._happened(start, self.at)
+        for one in self._excluded().within(start, self.at):
+            taken = self._happened(one.start, one.end)
+            total, bad = total - taken[0], bad - taken[1]
+        for correction in self.corrections:
+            if correction.added is not None:
+                total, bad = total + correction.added.total, bad + correction.added.bad
         if self.rate is not None:
             end = self.at if self.calendar is None else self.calendar.end
             total = self.rate * (end - start)
         return float(100 * bad / (total * (1 - float(self.objective) / 100)))
+
+    def _happened(self, start: float, end: float) -> tuple[float, float]:
+        processes = {id(it): it for target in self.targets for it in target.processes}
+        counts = [process.counted(start, end) for process in processes.values()]
+        return sum(total for total, _ in counts), sum(bad for _, bad in counts)
+
+    def _excluded(self) -> Ranges:
+        """The times that do not count, by whole slices."""
+        return Ranges(
+            rounded(one) for it in self.corrections if it.added is None for one in it.ranges
+        )
 
     def lines(self, chance: random.Random) -> Iterator[str]:
         """Its samples as OpenMetrics text, those of each series ordered by time."""
