@@ -6,10 +6,11 @@ where a text would grow too long.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import product
+from typing import Protocol
 
 from sluice.api.policy import Admission, ErrorBudgetPolicySpec
-from sluice.policy.decision import Decision
 from sluice.policy.explanation import UNCUT, minute, shorten
 
 DENIAL_LIMIT = 600
@@ -25,6 +26,45 @@ _WIDTHS = (UNCUT, 120, 63, 40, 24, 16, 8)
 _WARNING_WIDTHS = (63, 40, 24, 16, 8)
 
 
+class Sentence(Protocol):
+    """Why a decision was taken."""
+
+    def sentence(self, *, width: int = UNCUT, brief: bool = False) -> str:
+        """The cause without a full stop, names cut to `width`; `brief` has only the essence."""
+
+
+class Ruling(Protocol):
+    """A decision to tell of: one that was just taken, or one that a status records."""
+
+    @property
+    def namespace(self) -> str:
+        """The policy's namespace."""
+
+    @property
+    def policy(self) -> str:
+        """The policy's name."""
+
+    @property
+    def admission(self) -> Admission:
+        """What the stage says, whatever the mode."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether changes are really denied."""
+
+    @property
+    def since(self) -> datetime:
+        """Since when the stage is in force."""
+
+    @property
+    def cause(self) -> Sentence:
+        """Why."""
+
+    @property
+    def recovered_at(self) -> datetime | None:
+        """When the budget is positive again if nothing more fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class DenialParts:
     """A denial with the workload's name left out, to be written as `prefix + name + suffix`."""
@@ -34,15 +74,16 @@ class DenialParts:
 
 
 def denial(
-    decision: Decision,
+    decision: Ruling,
     spec: ErrorBudgetPolicySpec,
     *,
     workload_kind: str,
     workload_name: str,
+    act: str = "Change",
 ) -> str:
     """What the author of a denied change reads, `DENIAL_LIMIT` characters at most."""
     for width in _WIDTHS:
-        parts = _parts(decision, spec, workload_kind, width)
+        parts = _parts(decision, spec, workload_kind, width, act=act)
         text = f"{parts.prefix}{shorten(workload_name, width)}{parts.suffix}"
         if len(text) <= DENIAL_LIMIT:
             break
@@ -50,7 +91,7 @@ def denial(
 
 
 def denial_parts(
-    decision: Decision, spec: ErrorBudgetPolicySpec, *, workload_kind: str
+    decision: Ruling, spec: ErrorBudgetPolicySpec, *, workload_kind: str
 ) -> DenialParts:
     """`denial` for a gate that learns the workload's name later, as a CEL expression does.
 
@@ -66,7 +107,7 @@ def denial_parts(
     return replace(parts, suffix=parts.suffix + _recovery(decision, room=room))
 
 
-def warning(decision: Decision) -> str:
+def warning(decision: Ruling) -> str:
     """What the author of a change reads that passes with a warning.
 
     The first `ESSENTIAL_LIMIT` characters hold the essential part. In a stage that denies, with a
@@ -79,7 +120,12 @@ def warning(decision: Decision) -> str:
 
 
 def _parts(
-    decision: Decision, spec: ErrorBudgetPolicySpec, workload_kind: str, width: int
+    decision: Ruling,
+    spec: ErrorBudgetPolicySpec,
+    workload_kind: str,
+    width: int,
+    *,
+    act: str = "Change",
 ) -> DenialParts:
     namespace = shorten(decision.namespace, width)
     return DenialParts(
@@ -87,7 +133,7 @@ def _parts(
             f"FROZEN by ErrorBudgetPolicy {namespace}/{shorten(decision.policy, width)}: "
             f"{decision.cause.sentence(width=width, brief=width == _WIDTHS[-1])}, "
             f"since {minute(decision.since)}. "
-            f"Change of {shorten(workload_kind, 63)} {namespace}/"
+            f"{act} of {shorten(workload_kind, 63)} {namespace}/"
         ),
         suffix=f" denied; {_allowed(spec)} are allowed. Override: kubectl sluice override.",
     )
@@ -99,14 +145,14 @@ def _allowed(spec: ErrorBudgetPolicySpec) -> str:
     return "scaling, restart and rollback" if restarts else "scaling and rollback"
 
 
-def _recovery(decision: Decision, *, room: int) -> str:
+def _recovery(decision: Ruling, *, room: int) -> str:
     if decision.recovered_at is None:
         return ""
     text = f" Recovers {minute(decision.recovered_at)} if nothing more fails."
     return text if len(text) <= room else ""
 
 
-def _essential(decision: Decision) -> str:
+def _essential(decision: Ruling) -> str:
     for brief, width in product((False, True), _WARNING_WIDTHS):
         text = (
             f"ErrorBudgetPolicy {shorten(decision.namespace, width)}/"

@@ -1,0 +1,189 @@
+"""The rules of a freeze, applied to one change by a gate that is asked.
+
+Nothing is decided about budgets here: what holds is read from the policies' statuses. The native
+gate renders the same rules as CEL; docs/guides/gates.md says where the two differ.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sluice.api.policy import Admission
+from sluice.policy.admission import Change, Governor, Outcome, Rule, Verdict
+from sluice.policy.explanation import shorten
+from sluice.policy.fingerprint import Fingerprint
+from sluice.policy.message import denial, warning
+from sluice.policy.override import Active, verdict
+
+WARNING_LIMIT = 256
+"""Characters of a warning; the API server cuts what is longer."""
+
+_SEVERITY = {Outcome.ALLOWED: 0, Outcome.WARNED: 1, Outcome.DENIED: 2}
+_PASSES = {
+    Rule.OVERRIDE: "An override lets this change pass",
+    Rule.ROLLBACK: "A rollback passes",
+    Rule.KNOWN_IMAGES: "Only images that run already, or ran before, are started, which passes",
+    Rule.RECREATED: "A workload that is created again passes, and is recorded as a way around",
+    Rule.REVISIONS_UNKNOWN: "Whether this is a rollback is not known yet, so it passes",
+}
+"""What passes a freeze and should know that there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One change under one policy."""
+
+    change: Change
+    governor: Governor
+    retained: Collection[Fingerprint] | None
+    killed: bool
+    now: datetime
+
+
+def judge(
+    change: Change,
+    governors: Iterable[Governor],
+    *,
+    retained: Collection[Fingerprint] | None,
+    killed: bool,
+    now: datetime,
+) -> Verdict:
+    """What becomes of `change`: of several policies the strictest one decides.
+
+    Args:
+        change: The request.
+        governors: The policies of its namespace, by name.
+        retained: What may be gone back to: the workload's retained revisions; for a change that
+            only starts a deployment, those of all workloads of the namespace. None: not known.
+        killed: Whether the kill switch lifts all enforcement.
+        now: An aware time.
+    """
+    settled = _whoever_governs(change)
+    if settled is not None:
+        return Verdict(Outcome.ALLOWED, settled)
+    subject = change.after if change.before is None else change.before
+    found = [
+        _verdict(_Case(change, one, retained, killed, now))
+        for one in governors
+        if one.governs(change, subject)
+    ]
+    if not found:
+        return Verdict(Outcome.ALLOWED, Rule.NO_POLICY)
+    strictest = max(found, key=lambda one: (_SEVERITY[one.outcome], len(one.warnings)))
+    if not strictest.allowed:
+        return strictest
+    return replace(strictest, warnings=tuple(text for one in found for text in one.warnings))
+
+
+def _whoever_governs(change: Change) -> Rule | None:
+    """The rule that lets a change pass without a look at any policy."""
+    if change.deleting:
+        return Rule.DELETING
+    if (change.after if change.before is None else change.before).controlled:
+        return Rule.CONTROLLED
+    if change.before is None and not change.starts and not change.recreated:
+        return Rule.NEW
+    return None
+
+
+def _verdict(case: _Case) -> Verdict:
+    governor, decision = case.governor, case.governor.decision
+    rule, override = _rule(case)
+    if decision is None or rule not in {Rule.LEAVES, Rule.DEPLOYS}:
+        text = _PASSES.get(rule)
+        frozen = decision is not None and decision.effective(case.now) is Admission.DENY
+        notes = (f"{text} the freeze of ErrorBudgetPolicy {governor.name}.",) if text else ()
+        warnings = tuple(shorten(note, WARNING_LIMIT) for note in notes) if frozen else ()
+        return Verdict(Outcome.ALLOWED, rule, governor, warnings=warnings, override=override)
+    change = case.change
+    act = "Creation" if change.before is None else "Change"
+    if decision.effective(case.now) is Admission.WARN:
+        where = f"{change.namespace}/{change.name}"
+        text = f"{warning(decision)} {act} of {change.kind} {where} passes."
+        warnings = (shorten(text, WARNING_LIMIT),)
+        return Verdict(Outcome.WARNED, rule, governor, warnings=warnings)
+    text = denial(
+        decision,
+        governor.policy.spec,
+        workload_kind=change.kind,
+        workload_name=change.name,
+        act=act,
+    )
+    return Verdict(Outcome.DENIED, rule, governor, message=text)
+
+
+def _rule(case: _Case) -> tuple[Rule, str]:
+    """The first rule that applies, and the override that it is about, if it is about one."""
+    leaves = _leaves(case)
+    if _unchanged(case) and not leaves:
+        return Rule.UNCHANGED, ""
+    idle = _nothing_in_force(case)
+    if idle is not None:
+        return idle, ""
+    if case.change.user in case.governor.policy.spec.exemptions.service_accounts:
+        return Rule.EXEMPT_USER, ""
+    override = next(_overrides(case), None)
+    if override is not None:
+        return Rule.OVERRIDE, override
+    if case.change.recreated:
+        return Rule.RECREATED, ""
+    # Who may not change the template may not take the object out of the policy to change it.
+    return (Rule.LEAVES if leaves else _kind_of_change(case)), ""
+
+
+def _nothing_in_force(case: _Case) -> Rule | None:
+    decision = case.governor.decision
+    if case.killed:
+        return Rule.KILL_SWITCH
+    if decision is None:
+        return Rule.UNDECIDED
+    if decision.expired(case.now):
+        return Rule.EXPIRED
+    return Rule.STAGE if decision.effective(case.now) is Admission.ALLOW else None
+
+
+def _leaves(case: _Case) -> bool:
+    change = case.change
+    return change.before is not None and not case.governor.governs(change, change.after)
+
+
+def _unchanged(case: _Case) -> bool:
+    return _same(case, ignoring=())
+
+
+def _same(case: _Case, *, ignoring: Collection[str]) -> bool:
+    """Whether the change deploys what runs already, but for the annotations `ignoring`."""
+    before, after = case.change.before, case.change.after.deploys
+    if before is None:
+        return False
+    if before.deploys is None or after is None:
+        return before.deploys is after
+    return after.equals(before.deploys, ignoring=ignoring)
+
+
+def _kind_of_change(case: _Case) -> Rule:
+    exempt = case.governor.policy.spec.exemptions.template_keys
+    after = case.change.after.deploys
+    if _same(case, ignoring=exempt):
+        return Rule.TEMPLATE_KEYS
+    if case.retained is None:
+        return Rule.REVISIONS_UNKNOWN
+    if after is None:
+        return Rule.DEPLOYS
+    if case.change.starts:
+        known = frozenset(image for one in case.retained for image in one.images)
+        return Rule.KNOWN_IMAGES if after.images and after.images <= known else Rule.DEPLOYS
+    back = any(after.equals(one, ignoring=exempt) for one in case.retained)
+    return Rule.ROLLBACK if back else Rule.DEPLOYS
+
+
+def _overrides(case: _Case) -> Iterator[str]:
+    """The names of the active overrides that mean the change's object."""
+    policy, change = case.governor.policy, case.change
+    called = {change.name, *change.also_called}
+    for override in case.governor.overrides:
+        named = override.spec.workloads
+        if override.spec.policy != policy.metadata.name or (named and not called & set(named)):
+            continue
+        if isinstance(verdict(override, policy, case.now), Active):
+            yield override.metadata.name
