@@ -6,7 +6,8 @@ transport is used: TLS, tokens and their renewal, the connection pool.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,11 +22,17 @@ _READ_SECONDS = 30
 # Shorter than the time after which another process may lead, for a write on its way is not fenced.
 _WRITE_SECONDS = 10
 _PAGE = 500
+_WATCH_SECONDS = 300
+# The API server sends a bookmark about once a minute.
+_SILENT = 150
 _JSON = "application/json"
 # Source: kubernetes.io/docs/reference/using-api/api-concepts, "Metadata-only fetches".
-_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_REFUSED = 400
 _CONFLICT = 409
 _NOT_FOUND = 404
+_GONE = 410
 
 
 class ApiError(Exception):
@@ -41,6 +48,11 @@ class ApiError(Exception):
     def not_found(self) -> bool:
         """Whether the object is not there."""
         return self.status == _NOT_FOUND
+
+    @property
+    def expired(self) -> bool:
+        """Whether a watch would begin at a version that the server remembers no more."""
+        return self.status == _GONE
 
     @property
     def conflict(self) -> bool:
@@ -84,20 +96,72 @@ class ApiServer:
         metadata_only: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
         """All objects, in pages of 500; `labels` is a label selector."""
-        accept = _METADATA if metadata_only else _JSON
+        async for page in self.pages(
+            resource, namespace=namespace, labels=labels, metadata_only=metadata_only
+        ):
+            for item in page.get("items") or []:
+                yield item
+
+    async def pages(
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """All objects as lists of 500, whose `metadata.resourceVersion` a watch can go on from."""
         query = {"limit": str(_PAGE)}
         if labels:
             query["labelSelector"] = labels
+        path = resource.path(namespace=namespace)
+        accept = _METADATA_LIST if metadata_only else _JSON
         while True:
-            page = await self._request(
-                "GET", resource.path(namespace=namespace), query=query, accept=accept
-            )
-            for item in page.get("items") or []:
-                yield item
+            page = await self._request("GET", path, query=query, accept=accept)
+            yield page
             proceed = page.get("metadata", {}).get("continue")
             if not proceed:
                 return
             query["continue"] = proceed
+
+    async def watch(
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        since: str,
+        metadata_only: bool = False,
+        connected: Callable[[], None] = lambda: None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The events after resourceVersion `since`, bookmarks too, until the server ends the watch.
+
+        `connected` is told when the server has accepted it. One that is silent for longer than
+        there should be a bookmark has lost its connection.
+        Source: kubernetes.io/docs/reference/using-api/api-concepts, "Efficient detection of
+        changes".
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": since,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        path = f"{resource.path(namespace=namespace)}?{urlencode(query)}"
+        with _reported("GET", path):
+            response = await self._send(
+                "GET",
+                path,
+                accept=_METADATA if metadata_only else _JSON,
+                timeout=aiohttp.ClientTimeout(total=None, connect=_READ_SECONDS, sock_read=_SILENT),
+            )
+            try:
+                if response.status >= _REFUSED:
+                    _decode(response.status, await response.read(), "GET", path)
+                connected()
+                async for line in response.response.content:
+                    yield _event(line, path)
+            finally:
+                response.response.close()
 
     async def create(
         self, resource: Resource, body: dict[str, Any], *, namespace: str | None = None
@@ -172,32 +236,64 @@ class ApiServer:
                 reason="NotLeading",
                 message=f"{method} {path}: not sent, another process holds the Lease",
             )
-        headers = {"Accept": accept, "Content-Type": content_type}
         if query:
             path = f"{path}?{urlencode(query)}"
-        try:
-            verb, url, sent, content, form = await self._client.param_serialize(
-                method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
-            )
-            response = await self._client.call_api(
-                verb,
-                url,
-                sent,
-                content,
-                form,
-                _request_timeout=_READ_SECONDS if method == "GET" else _WRITE_SECONDS,
+        with _reported(method, path):
+            response = await self._send(
+                method,
+                path,
+                body=body,
+                content_type=content_type,
+                accept=accept,
+                timeout=_READ_SECONDS if method == "GET" else _WRITE_SECONDS,
             )
             raw = await response.read()
-        except ApiException as error:
-            raise _refusal(error, method, path) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiError(
-                status=0,
-                reason="Unreachable",
-                message=f"{method} {path}: the API server did not answer "
-                f"({type(error).__name__}: {error})",
-            ) from error
         return _decode(response.status, raw, method, path)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        content_type: str = _JSON,
+        accept: str,
+        timeout: float | aiohttp.ClientTimeout,  # noqa: ASYNC109 - the client's own
+    ) -> Any:
+        headers = {"Accept": accept, "Content-Type": content_type}
+        verb, url, sent, content, form = await self._client.param_serialize(
+            method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        return await self._client.call_api(verb, url, sent, content, form, _request_timeout=timeout)
+
+
+@contextmanager
+def _reported(method: str, path: str) -> Iterator[None]:
+    """Whatever keeps an answer from coming, as an `ApiError`."""
+    try:
+        yield
+    except ApiException as error:
+        raise _refusal(error, method, path) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ApiError(
+            status=0,
+            reason="Unreachable",
+            message=f"{method} {path}: the API server did not answer "
+            f"({type(error).__name__}: {error})",
+        ) from error
+
+
+def _event(line: bytes, path: str) -> dict[str, Any]:
+    """One event of a watch; an ERROR among them, such as that `since` is too old, is raised."""
+    event = _decode(0, line, "GET", path)
+    if event.get("type") == "ERROR":
+        status = event.get("object") or {}
+        raise ApiError(
+            status=int(status.get("code") or 0),
+            reason=str(status.get("reason") or "WatchError"),
+            message=f"GET {path}: {status.get('message') or 'the watch failed'}",
+        )
+    return event
 
 
 def _decode(status: int, raw: bytes, method: str, path: str) -> dict[str, Any]:
@@ -208,7 +304,7 @@ def _decode(status: int, raw: bytes, method: str, path: str) -> dict[str, Any]:
         answer = {"message": raw[:200].decode(errors="replace")}
     if not isinstance(answer, dict):
         answer = {"message": "the answer is no JSON object"}
-    if status >= 400:  # noqa: PLR2004 - the range of errors in HTTP
+    if status >= _REFUSED:
         raise ApiError(
             status=status,
             reason=str(answer.get("reason") or status),
