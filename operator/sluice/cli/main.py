@@ -14,6 +14,9 @@ import sluice
 _SETTINGS: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 COMMANDS = {
     "run": "Run the controller: measure budgets, decide, freeze and thaw.",
+    "gate": (
+        "Run the gate: tell the API server, pipelines and rollouts what the policies have decided."
+    ),
     "check": (
         "Evaluate SLOs and policies from files once, as the controller would; no cluster is needed."
     ),
@@ -22,6 +25,7 @@ COMMANDS = {
     ),
     "override": "Let deployments pass a freeze until a stated time (creates a GateOverride).",
     "thaw": "Lift all freezes at once and keep them lifted; works with the controller down.",
+    "verdict": "Ask the gate whether a deployment of a workload would pass now.",
 }
 """The commands, each in the module of its name, and the first sentence of their help."""
 

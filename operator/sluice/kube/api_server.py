@@ -24,7 +24,7 @@ _WRITE_SECONDS = 10
 _PAGE = 500
 _WATCH_SECONDS = 300
 # The API server sends a bookmark about once a minute.
-_SILENT = 150
+_SILENT = 120
 _JSON = "application/json"
 # Source: kubernetes.io/docs/reference/using-api/api-concepts, "Metadata-only fetches".
 _METADATA = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"

@@ -22,6 +22,21 @@ async def serve(
     Raises:
         OSError: the address is in use or not ours.
     """
+    app = web.Application()
+    app.router.add_routes(routes(page=page, unhealthy=unhealthy, unready=unready))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, *address).start()
+    return runner
+
+
+def routes(
+    *,
+    page: Callable[[str], tuple[bytes, str]],
+    unhealthy: Callable[[], str | None],
+    unready: Callable[[], str | None],
+) -> list[web.RouteDef]:
+    """The endpoints, for a server that has others too; `/livez` is `/healthz`."""
 
     async def metrics(request: web.Request) -> web.Response:
         body, content_type = page(request.headers.get("Accept", ""))
@@ -33,14 +48,12 @@ async def serve(
     async def readyz(_: web.Request) -> web.Response:
         return _answer(unready())
 
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
-    await runner.setup()
-    await web.TCPSite(runner, *address).start()
-    return runner
+    return [
+        web.get("/metrics", metrics),
+        web.get("/healthz", healthz),
+        web.get("/livez", healthz),
+        web.get("/readyz", readyz),
+    ]
 
 
 def _answer(problem: str | None) -> web.Response:

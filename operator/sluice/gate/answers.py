@@ -1,0 +1,209 @@
+"""What the verdict API says: would a deployment of this workload pass now, and why not?"""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from sluice.api.base import Time
+from sluice.api.policy import Admission
+from sluice.gate.judge import Judge
+from sluice.gate.kinds import Retained
+from sluice.policy.admission import Change, Governor, Outcome, Rule, State, Verdict
+from sluice.policy.fingerprint import Fingerprint
+from sluice.policy.override import Active, verdict
+
+_RUNNING, _NEW = Fingerprint(rest=b"running"), Fingerprint(rest=b"new")
+"""What runs, and something else: a deployment of which nothing more is known."""
+
+_UNKNOWN = frozenset({Rule.UNDECIDED, Rule.EXPIRED, Rule.REVISIONS_UNKNOWN})
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class OverrideAnswer(_Answer):
+    """How a freeze can be passed."""
+
+    active: list[str] = Field(description="Names of the GateOverrides that let changes pass now.")
+    command: str = Field(description="The command that creates one, for whoever may.")
+
+
+class VerdictAnswer(_Answer):
+    """Whether a deployment of a workload would pass now."""
+
+    namespace: str = Field(description="The workload's namespace.")
+    kind: str = Field(description="Its kind.")
+    name: str = Field(description="Its name.")
+    allowed: bool = Field(description="Whether a change of its pod template would pass.")
+    known: bool = Field(
+        description=(
+            "Whether that is a decision. False if the workload does not exist, or if its policy "
+            "cannot be read, has not decided yet, or is of a controller that has died: then "
+            "changes pass because nothing is known."
+        )
+    )
+    admission: Admission = Field(description="What the change would meet: Allow, Warn or Deny.")
+    rule: str = Field(description="The rule that settled it, in one CamelCase word.")
+    message: str = Field(description="Why, in a sentence.")
+    policy: str | None = Field(description="The ErrorBudgetPolicy that settled it.")
+    stage: str | None = Field(description="The stage that it is in.")
+    reason: str | None = Field(description="Why it is in that stage, in one CamelCase word.")
+    objective: str | None = Field(description="The objective that decided.")
+    remaining: Annotated[str, Field(examples=["12.000"])] | None = Field(
+        description="What is left of its error budget, in percent."
+    )
+    since: Time | None = Field(description="Since when the stage is in force.")
+    expires: Time | None = Field(
+        description="When a denial ends unless the controller renews it before."
+    )
+    recovered_at: Time | None = Field(
+        description="When the budget is positive again if nothing more fails."
+    )
+    override: OverrideAnswer | None = Field(description="How a freeze can be passed; null if none.")
+
+
+class WorkloadNotFound(Exception):  # noqa: N818 - what happened, for who reads it
+    """There is no such workload."""
+
+
+def deployment(judge: Judge, namespace: str, kind: str, name: str, *, user: str) -> Verdict:
+    """What a deployment of a workload would meet if `user` made it.
+
+    Raises:
+        WorkloadNotFound: it does not exist.
+    """
+    workload = judge.memory.workload(kind, namespace, name)
+    if workload is None:
+        raise WorkloadNotFound
+    state = workload.state
+    change = Change(
+        kind=kind,
+        namespace=namespace,
+        name=name,
+        user=user,
+        before=State(state.labels, state.controlled, _RUNNING),
+        after=State(state.labels, state.controlled, _NEW),
+    )
+    return judge.verdict(change, owner=workload.uid)
+
+
+def answer(judge: Judge, namespace: str, kind: str, name: str, *, user: str) -> VerdictAnswer:
+    """The answer about a deployment of a workload by `user`."""
+    subject = f"{kind} {namespace}/{name}"
+    unreadable = judge.memory.unreadable(namespace)
+    try:
+        found = deployment(judge, namespace, kind, name, user=user)
+    except WorkloadNotFound:
+        text = f"{subject} does not exist: to create it passes, and what it is called may be wrong."
+        return _answer(namespace, kind, name, rule="WorkloadNotFound", known=False, message=text)
+    if found.allowed and unreadable:
+        text = f"ErrorBudgetPolicy {namespace}/{unreadable[0]} cannot be read, and denies nothing."
+        return _answer(namespace, kind, name, rule="UnreadablePolicy", known=False, message=text)
+    if found.governor is None:
+        text = f"No ErrorBudgetPolicy governs {subject}."
+        return _answer(namespace, kind, name, rule=found.rule.value, known=True, message=text)
+    return _governed(found, found.governor, namespace, kind, name, now=judge.now)
+
+
+def _answer(
+    namespace: str, kind: str, name: str, *, rule: str, known: bool, message: str
+) -> VerdictAnswer:
+    """An answer of which no policy is the reason."""
+    return VerdictAnswer(
+        namespace=namespace,
+        kind=kind,
+        name=name,
+        allowed=True,
+        known=known,
+        admission=Admission.ALLOW,
+        rule=rule,
+        message=message,
+        policy=None,
+        stage=None,
+        reason=None,
+        objective=None,
+        remaining=None,
+        since=None,
+        expires=None,
+        recovered_at=None,
+        override=None,
+    )
+
+
+def _governed(
+    found: Verdict, governor: Governor, namespace: str, kind: str, name: str, *, now: datetime
+) -> VerdictAnswer:
+    decision = governor.decision
+    policy = governor.policy.metadata.name
+    return VerdictAnswer(
+        namespace=namespace,
+        kind=kind,
+        name=name,
+        allowed=found.allowed,
+        known=found.rule not in _UNKNOWN,
+        admission=_ADMISSIONS[found.outcome],
+        rule=found.rule.value,
+        message=_message(found, governor),
+        policy=policy,
+        stage=decision.stage if decision else None,
+        reason=decision.reason if decision else None,
+        objective=decision.objective if decision else None,
+        remaining=decision.remaining if decision else None,
+        since=decision.since if decision else None,
+        expires=decision.expires if decision else None,
+        recovered_at=decision.recovered_at if decision else None,
+        override=OverrideAnswer(
+            active=[
+                one.metadata.name
+                for one in governor.overrides
+                if one.spec.policy == policy
+                and isinstance(verdict(one, governor.policy, now), Active)
+            ],
+            command=(
+                f"kubectl sluice override {name} --namespace {namespace} --policy {policy} "
+                "--reason '...'"
+            ),
+        ),
+    )
+
+
+_ADMISSIONS = {
+    Outcome.ALLOWED: Admission.ALLOW,
+    Outcome.WARNED: Admission.WARN,
+    Outcome.DENIED: Admission.DENY,
+}
+
+_SAYS = {
+    Rule.KILL_SWITCH: "The kill switch lifts all enforcement.",
+    Rule.UNDECIDED: "ErrorBudgetPolicy {policy} has not decided anything yet.",
+    Rule.EXPIRED: "The freeze of ErrorBudgetPolicy {policy} has ended because nobody renewed it: "
+    "is the controller running?",
+    Rule.EXEMPT_USER: "The user is exempt from ErrorBudgetPolicy {policy}.",
+    Rule.OVERRIDE: "An override lets changes pass the freeze of ErrorBudgetPolicy {policy}.",
+    Rule.REVISIONS_UNKNOWN: "The gate has not seen yet what can be rolled back to in {policy}.",
+}
+
+
+def _message(found: Verdict, governor: Governor) -> str:
+    if found.message or found.warnings:
+        return found.message or found.warnings[0]
+    told = _SAYS.get(found.rule)
+    if told is not None:
+        return told.format(policy=governor.name)
+    decision = governor.decision
+    return f"{decision.cause.text}." if decision is not None else ""
+
+
+def came_back(revisions: tuple[Retained, ...], *, hash_label: str = "") -> bool:
+    """Whether a rollout goes back to an earlier revision.
+
+    A controller that reuses the ReplicaSet of an earlier revision writes down the numbers that it
+    had before. `hash_label` says which ReplicaSet is meant; the newest one if it is empty.
+    """
+    if hash_label:
+        return any(one.returned for one in revisions if one.hash == hash_label)
+    newest = max(revisions, key=lambda one: one.number, default=None)
+    return newest is not None and newest.returned

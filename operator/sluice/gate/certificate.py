@@ -1,0 +1,50 @@
+"""The webhook's certificate: read again whenever its files change, without a restart."""
+
+import ssl
+from pathlib import Path
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+
+
+class Certificate:
+    """A certificate and its key as a context for TLS servers.
+
+    A context that is in use takes a new certificate for the connections that come after it.
+
+    Raises:
+        OSError, ssl.SSLError: the files cannot be read, or are no pair.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._certificate = certificate
+        self._key = key
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._seen = self._content()
+        self.context.load_cert_chain(certificate, key)
+
+    def refresh(self) -> bool:
+        """Take the files' content in if it is another one; whether it was.
+
+        While one of the two is written already and the other one is not, the old pair stays.
+        """
+        try:
+            content = self._content()
+            if content == self._seen:
+                return False
+            # Tried on a context of its own: a pair that does not match would spoil the one in use.
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                self._certificate, self._key
+            )
+            self.context.load_cert_chain(self._certificate, self._key)
+        except (OSError, ssl.SSLError) as error:
+            _log.warning("certificate not read again, the old one stays", error=str(error))
+            return False
+        self._seen = content
+        _log.info("certificate read again", file=str(self._certificate))
+        return True
+
+    def _content(self) -> tuple[bytes, bytes]:
+        return self._certificate.read_bytes(), self._key.read_bytes()
