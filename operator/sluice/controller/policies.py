@@ -22,6 +22,7 @@ from sluice.controller.policy_plan import Live, Outcome
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
+from sluice.enforcement.native import Rendered
 from sluice.enforcement.plan import Records
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
@@ -190,7 +191,8 @@ class Policies:
         """
         policy = gathered.policy
         wanted = policy_plan.want(policy, decision, killed=gathered.switch is not None)
-        gates = decision.effective is not Admission.ALLOW
+        enforces = decision.effective is not Admission.ALLOW
+        gates = enforces and self._settings.gate == "native"
         touches = bool(wanted.pause or wanted.annotations or policy.status.workloads.changed)
         live = Live()
         if gates or touches or gathered.marked:
@@ -201,16 +203,19 @@ class Policies:
             policy, self._cache.overrides(policy.metadata.namespace), now
         )
         existing = await self._writer.gates_of(policy, expected=gates)
-        rendered = policy_plan.gates(
-            policy,
-            decision,
-            governed=gathered.governed,
-            live=live,
-            overrides=overrides,
-            there=existing.there,
-            now=now,
-        )
+        rendered = Rendered(())
+        if gates:
+            rendered = policy_plan.gates(
+                policy,
+                decision,
+                governed=gathered.governed,
+                live=live,
+                overrides=overrides,
+                there=existing.there,
+                now=now,
+            )
         outcome = Outcome(
+            elsewhere=self._settings.gate == "webhook",
             rejected=await self._writer.gates(policy, existing, rendered.manifests),
             dropped=tuple(one.message for one in rendered.dropped),
         )

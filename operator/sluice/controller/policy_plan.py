@@ -62,12 +62,14 @@ class Outcome:
         failed: why workloads could not be written.
         problems: fields that are left alone because they are somebody else's.
         dropped: retained revisions that did not fit: a rollback to them is denied.
+        elsewhere: whether another process denies changes, of which this one knows nothing.
     """
 
     rejected: str | None = None
     failed: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     dropped: tuple[str, ...] = ()
+    elsewhere: bool = False
 
 
 def active_overrides(
@@ -268,7 +270,10 @@ def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) 
         Admission.WARN: Reason.WARN_ONLY,
         Admission.DENY: Reason.ENFORCED,
     }[decision.effective]
-    return Claim(ConditionType.ENFORCING, "True", reason, "; ".join(outcome.dropped[:_SHOWN]))
+    message = "; ".join(outcome.dropped[:_SHOWN])
+    if outcome.elsewhere and decision.effective is not Admission.ALLOW:
+        message = "Left to the webhook, `sluice gate`: whether that is up is not known here."
+    return Claim(ConditionType.ENFORCING, "True", reason, message)
 
 
 def _record_key(record: UndoRecord) -> tuple[str, str, str]:

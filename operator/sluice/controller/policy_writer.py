@@ -152,7 +152,12 @@ class PolicyWriter:
     async def sweep(self) -> None:
         """Delete the gates of policies that do not exist any more, where this process looks."""
         uids = [self._cache.uid(key) for key in self._cache.keys(POLICIES)]
-        found = await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}")
+        try:
+            found = await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}")
+        except ApiError as error:
+            if error.not_found:
+                return  # a cluster without such objects has none that were left behind
+            raise
         there = [gate for gate in found if self._is_watched(gate)]
         await self._sweep(sweep(there, dict.fromkeys(uids)))
 

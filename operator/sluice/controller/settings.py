@@ -80,6 +80,10 @@ class Settings(BaseSettings):
         le=256,
         description="Evaluations under way at once, but for objectives: these wait for a source.",
     )
+    gate: Literal["native", "webhook"] = Field(
+        default="native",
+        description="What denies changes: admission policies written here, or `sluice gate`.",
+    )
     listen: str = Field(
         default="0.0.0.0:8080", description="Address of /metrics, /healthz and /readyz."
     )

@@ -238,3 +238,45 @@ async def test_an_evaluation_that_changes_nothing_writes_nothing() -> None:
     world.wait(60, a=5)
     await world.reconcile()
     assert world.api.writes == []
+
+
+async def test_with_the_webhook_no_admission_policy_is_written_and_those_there_go() -> None:
+    world = await frozen(World())
+    world.policies = world.reconciler(gate="webhook")
+    world.policies.begin()
+    await world.reconcile()
+    assert (world.status.stage, world.gates, world.paused) == ("Exhausted", 0, True)
+    assert world.status.decision is not None
+    assert world.status.decision.admission == "Deny"
+    assert world.condition("Enforcing") == ("True", "Enforced")
+    [enforcing] = [one for one in world.status.conditions if one.type == "Enforcing"]
+    assert "Left to the webhook" in enforcing.message
+
+
+async def test_with_the_webhook_a_freeze_is_renewed_and_holds_no_policy_back() -> None:
+    world = World()
+    world.policies = world.reconciler(gate="webhook")
+    world.policy()
+    world.budget(a=5)
+    await world.reconcile()
+    before = world.status.decision
+    world.wait(45 * 60, a=5)
+    await world.reconcile()
+    after = world.status.decision
+    assert before is not None
+    assert after is not None
+    assert before.expires is not None
+    assert after.expires is not None
+    assert after.expires > before.expires
+    assert (world.gates, world.held) == (0, False)
+
+
+async def test_a_cluster_that_has_no_native_admission_has_nothing_to_sweep() -> None:
+    world = World()
+    world.api.refuse("list", POLICY_GATES, status=404)
+    await world.writer.sweep()
+    world.policies = world.reconciler(gate="webhook")
+    world.policy()
+    world.budget(a=5)
+    await world.reconcile()
+    assert world.condition("Enforcing") == ("True", "Enforced")

@@ -115,8 +115,17 @@ class World:
         self.writer = PolicyWriter(
             api=api, cache=self.cache, metrics=Metrics(), identity="test", clock=lambda: self.now
         )
-        self.policies = Policies(
-            settings=Settings(),
+        self.policies = self.reconciler()
+        template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        self.put(
+            DEPLOYMENTS, {"metadata": {"name": "web", "uid": "w"}, "spec": {"template": template}}
+        )
+
+    def reconciler(self, **settings: Any) -> Policies:
+        """What a process with these settings does for policies."""
+        api: Any = self.api
+        return Policies(
+            settings=Settings(**settings),
             api=api,
             cache=self.cache,
             standings=self.standings,
@@ -124,10 +133,6 @@ class World:
             clock=lambda: self.now,
             monotonic=lambda: self.elapsed,
             kill_switch=lambda: self.switch,
-        )
-        template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-        self.put(
-            DEPLOYMENTS, {"metadata": {"name": "web", "uid": "w"}, "spec": {"template": template}}
         )
 
     def put(self, resource: Resource, body: dict[str, Any]) -> None:
