@@ -18,7 +18,7 @@ from tests.unit.chart.conftest import Helm
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 CHART = ROOT / "deploy/helm/sluice"
-VALUE_SETS = ("default", "namespaced", "full", "sources")
+VALUE_SETS = ("default", "namespaced", "full", "sources", "webhook")
 
 
 def render(helm: Helm, value_set: str, *arguments: str) -> list[dict[str, Any]]:
@@ -44,8 +44,8 @@ def found(documents: list[dict[str, Any]], kind: str, name: str = "sluice") -> d
     return one
 
 
-def environment(documents: list[dict[str, Any]]) -> dict[str, str]:
-    [container] = found(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+def environment(documents: list[dict[str, Any]], name: str = "sluice") -> dict[str, str]:
+    [container] = found(documents, "Deployment", name)["spec"]["template"]["spec"]["containers"]
     from_the_pod = {"metadata.namespace": "sluice-system", "metadata.name": "sluice-0"}
     return {
         each["name"]: each["value"]
@@ -85,7 +85,7 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm, value_set: str) -> Non
                 name: Settings.model_fields[name].default
                 for name in (
                     *("interval", "settle", "query_timeout", "concurrency", "listen"),
-                    *("lease_name", "leader_elect", "log_format", "log_level"),
+                    *("lease_name", "leader_elect", "log_format", "log_level", "gate"),
                 )
             },
         ),
@@ -103,6 +103,7 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm, value_set: str) -> Non
                 "log_level": "debug",
             },
         ),
+        ("webhook", {"gate": "webhook"}),
         ("namespaced", {"watch_namespaces": ("shop", "payments"), "leader_elect": False}),
     ],
 )
@@ -138,8 +139,9 @@ def test_every_value_is_in_the_schema_and_the_schema_knows_no_others() -> None:
             assert set(properties) == set(value), name
 
 
-def test_the_pod_meets_the_restricted_pod_security_standard(helm: Helm) -> None:
-    pod = found(render(helm, "default"), "Deployment")["spec"]["template"]["spec"]
+@pytest.mark.parametrize("name", ["sluice", "sluice-gate"])
+def test_the_pod_meets_the_restricted_pod_security_standard(helm: Helm, name: str) -> None:
+    pod = found(render(helm, "full"), "Deployment", name)["spec"]["template"]["spec"]
     [container] = pod["containers"]
     assert pod["securityContext"] == {
         "runAsNonRoot": True,
@@ -221,6 +223,10 @@ def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> Non
         ("sourceSecrets={not a name}", "/sourceSecrets/0"),
         ("image.digest=sha256:12", "/image/digest"),
         ("leaderElection.enabled=false,replicas=2", "/replicas"),
+        ("enforcement.gate=both", "/enforcement/gate"),
+        ("enforcement.gate=webhook", "needs the gate: --set gate.enabled=true"),
+        ("gate.failurePolicy=Open", "/gate/failurePolicy"),
+        ("gate.certificate.caBundle=-----BEGIN", "/gate/certificate/caBundle"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(helm: Helm, setting: str, message: str) -> None:
