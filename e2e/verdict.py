@@ -19,7 +19,9 @@ class Verdict:
     def denied(self) -> bool:
         """Denied by a freeze, not for any other reason."""
         forbidden = "forbidden: ValidatingAdmissionPolicy" in self.said
-        return not self.passed and forbidden and "denied request: FROZEN" in self.said
+        natively = forbidden and "denied request: FROZEN" in self.said
+        by_webhook = '.gate.sluice.dev" denied the request: FROZEN' in self.said
+        return not self.passed and (natively or by_webhook)
 
     @property
     def said(self) -> str:
