@@ -22,7 +22,7 @@ def webhook(control_plane: ControlPlane) -> Iterator[Registered]:
     """The webhook's configuration, as the chart has it."""
     if control_plane.local is None:
         pytest.skip(f"the API server of provider {control_plane.provider} cannot call this machine")
-    with registered(control_plane) as found:
+    with registered(control_plane, system="webhook-system") as found:
         yield found
 
 

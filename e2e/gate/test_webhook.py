@@ -324,9 +324,8 @@ def test_a_freeze_that_nobody_renews_ends_and_so_does_one_that_is_taken_back(
 
 
 def test_the_kill_switch_lets_everything_pass(gate: Gate, shop: Shop) -> None:
-    del gate
     shop.deploy(deployment("web"))
-    switch = ("-n", "webhook-system", "configmap", "sluice-kill-switch")
+    switch = ("-n", gate.system, "configmap", "sluice-kill-switch")
     kubectl = shop.plane.kubectl
     with frozen(shop):
         kubectl(*switch[:2], "create", *switch[2:], "--from-literal=reason=wrong")

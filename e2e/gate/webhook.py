@@ -22,7 +22,7 @@ from e2e.harness import ControlPlane, Daemon, Scope, helm, scope, wait_until
 from e2e.harness.ports import free_port
 
 CHART = Path(__file__).parents[2] / "deploy/helm/sluice"
-RELEASE, SYSTEM = "webhook", "webhook-system"
+RELEASE = "webhook"
 NAME = f"{RELEASE}-sluice-gate"
 OPTED_IN = {"e2e.sluice.dev/gate": "webhook"}
 _RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
@@ -37,6 +37,7 @@ class Gate:
     daemon: Daemon
     url: str
     pair: tuple[Path, Path]
+    system: str
     numbers: Iterator[int] = field(default_factory=count)
 
     def page(self, path: str) -> tuple[int, str]:
@@ -62,7 +63,14 @@ class Gate:
 
     def another(self, kubeconfig: Path) -> "Gate":
         """One that nobody asks but the test, acting as somebody else."""
-        return start(self.plane, self.processes, kubeconfig, self.pair, number=next(self.numbers))
+        return start(
+            self.plane,
+            self.processes,
+            kubeconfig,
+            self.pair,
+            system=self.system,
+            number=next(self.numbers),
+        )
 
     def ask(self, namespace: str, workload: str, *flags: str) -> subprocess.CompletedProcess[str]:
         """Run `sluice verdict`."""
@@ -79,6 +87,7 @@ def start(
     kubeconfig: Path,
     pair: tuple[Path, Path],
     *,
+    system: str,
     number: int = 0,
     port: int | None = None,
 ) -> Gate:
@@ -90,10 +99,10 @@ def start(
             *(sys.executable, "-m", "sluice", "gate", "--log-format=console", "--drain=0"),
             *("--listen", f"127.0.0.1:{http}", "--webhook-listen", f"127.0.0.1:{https}"),
             *("--tls-cert", str(pair[0]), "--tls-key", str(pair[1])),
-            *("--namespace", SYSTEM, "--kubeconfig", str(kubeconfig)),
+            *("--namespace", system, "--kubeconfig", str(kubeconfig)),
         ],
     )
-    return Gate(plane, processes, daemon, f"http://127.0.0.1:{http}", pair)
+    return Gate(plane, processes, daemon, f"http://127.0.0.1:{http}", pair, system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +113,20 @@ class Registered:
     processes: Scope
     kubeconfig: Path
     pair: tuple[Path, Path]
+    system: str
     port: int
 
     @contextmanager
     def running(self) -> Iterator[Gate]:
         """A gate that has seen the cluster; it must stay up and never fail."""
-        found = start(self.plane, self.processes, self.kubeconfig, self.pair, port=self.port)
+        found = start(
+            self.plane,
+            self.processes,
+            self.kubeconfig,
+            self.pair,
+            system=self.system,
+            port=self.port,
+        )
         try:
             wait_until(
                 lambda: found.page("/readyz")[0] == 200,
@@ -124,13 +141,16 @@ class Registered:
 
 
 @contextmanager
-def registered(plane: ControlPlane) -> Iterator[Registered]:
-    """The chart's rights and its webhook configuration, which calls a port of this machine."""
-    rendered = _rendered()
+def registered(plane: ControlPlane, *, system: str) -> Iterator[Registered]:
+    """The chart's rights and its webhook configuration, which calls a port of this machine.
+
+    `system` is the namespace of the release; it must not have been used before.
+    """
+    rendered = _rendered(system)
     port = free_port()
     with ExitStack() as resources:
         processes = resources.enter_context(scope("sluice-gate-"))
-        resources.enter_context(plane.namespace(SYSTEM))
+        resources.enter_context(plane.namespace(system))
         plane.apply(*(path.read_text() for path in sorted(CHART.glob("crds/*.yaml"))), *_foreign())
         rights = [one for one in rendered if one["kind"] in _RIGHTS]
         mine = [one for one in rights if one["metadata"]["name"] == NAME]
@@ -139,21 +159,21 @@ def registered(plane: ControlPlane) -> Iterator[Registered]:
         configuration = _calling(rendered, port, authority)
         try:
             plane.apply(configuration)
-            kubeconfig = plane.service_account_kubeconfig(SYSTEM, NAME)
-            yield Registered(plane, processes, kubeconfig, pair, port)
+            kubeconfig = plane.service_account_kubeconfig(system, NAME)
+            yield Registered(plane, processes, kubeconfig, pair, system, port)
         finally:
             for kind in ("validatingwebhookconfiguration", "clusterrolebinding", "clusterrole"):
                 plane.kubectl("delete", kind, NAME, "--ignore-not-found")
 
 
-def _rendered() -> list[Object]:
+def _rendered(system: str) -> list[Object]:
     values = {
         "prometheusUrl": "http://prometheus.invalid:9090",
         "enforcement": {"gate": "webhook"},
         "gate": {"enabled": True, "namespaceSelector": {"matchLabels": OPTED_IN}},
     }
     answer = subprocess.run(
-        [str(helm()), "template", RELEASE, str(CHART), "--namespace", SYSTEM, "--values", "-"],
+        [str(helm()), "template", RELEASE, str(CHART), "--namespace", system, "--values", "-"],
         input=json.dumps(values),
         capture_output=True,
         text=True,
