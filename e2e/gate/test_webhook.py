@@ -8,7 +8,15 @@ from typing import Any, get_args
 import pytest
 
 from e2e.gate.shop import GOVERNED, Object, Shop, deployment, later, merged
-from e2e.gate.webhook import Gate, decide, frozen, opted_in, policy
+from e2e.gate.webhook import (
+    Gate,
+    decide,
+    frozen,
+    opted_in,
+    policy,
+    rendered_chart,
+    rights,
+)
 from e2e.harness import ControlPlane, wait_until
 from sluice.api.policy import WorkloadKind
 
@@ -369,3 +377,18 @@ def test_nothing_is_denied_and_nothing_told_before_it_has_seen_the_cluster(
     assert blind.ask(shop.namespace, "web").returncode == 4
     assert blind.daemon.exit_code is None
     blind.daemon.stop(grace=10)
+
+
+def test_rights_in_one_namespace_are_enough_to_work_there(
+    gate: Gate, control_plane: ControlPlane, shop: Shop
+) -> None:
+    narrow = rights(rendered_chart("narrow", gate.system, watchNamespaces=[shop.namespace]))
+    assert "ClusterRole" not in {one["kind"] for one in narrow}
+    control_plane.apply(*narrow)
+    kubeconfig = control_plane.service_account_kubeconfig(gate.system, "narrow-sluice-gate")
+    there = gate.another(kubeconfig, "--watch-namespaces", shop.namespace)
+    shop.deploy(deployment("web"))
+    with frozen(shop):
+        wait_until(lambda: there.page("/readyz")[0] == 200, timeout=30, what="the narrow gate")
+        assert there.ask(shop.namespace, "web").returncode == 3
+    there.daemon.stop(grace=10)

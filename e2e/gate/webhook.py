@@ -61,13 +61,14 @@ class Gate:
             float(line.rpartition(" ")[2]) for line in lines if all(one in line for one in wanted)
         )
 
-    def another(self, kubeconfig: Path) -> "Gate":
+    def another(self, kubeconfig: Path, *flags: str) -> "Gate":
         """One that nobody asks but the test, acting as somebody else."""
         return start(
             self.plane,
             self.processes,
             kubeconfig,
             self.pair,
+            *flags,
             system=self.system,
             number=next(self.numbers),
         )
@@ -86,7 +87,7 @@ def start(
     processes: Scope,
     kubeconfig: Path,
     pair: tuple[Path, Path],
-    *,
+    *flags: str,
     system: str,
     number: int = 0,
     port: int | None = None,
@@ -99,7 +100,7 @@ def start(
             *(sys.executable, "-m", "sluice", "gate", "--log-format=console", "--drain=0"),
             *("--listen", f"127.0.0.1:{http}", "--webhook-listen", f"127.0.0.1:{https}"),
             *("--tls-cert", str(pair[0]), "--tls-key", str(pair[1])),
-            *("--namespace", system, "--kubeconfig", str(kubeconfig)),
+            *("--namespace", system, "--kubeconfig", str(kubeconfig), *flags),
         ],
     )
     return Gate(plane, processes, daemon, f"http://127.0.0.1:{http}", pair, system)
@@ -146,15 +147,13 @@ def registered(plane: ControlPlane, *, system: str) -> Iterator[Registered]:
 
     `system` is the namespace of the release; it must not have been used before.
     """
-    rendered = _rendered(system)
+    rendered = rendered_chart(RELEASE, system)
     port = free_port()
     with ExitStack() as resources:
         processes = resources.enter_context(scope("sluice-gate-"))
         resources.enter_context(plane.namespace(system))
         plane.apply(*(path.read_text() for path in sorted(CHART.glob("crds/*.yaml"))), *_foreign())
-        rights = [one for one in rendered if one["kind"] in _RIGHTS]
-        mine = [one for one in rights if one["metadata"]["name"] == NAME]
-        plane.apply(*mine)
+        plane.apply(*rights(rendered))
         authority, pair = _certificate(processes.directory)
         configuration = _calling(rendered, port, authority)
         try:
@@ -166,14 +165,25 @@ def registered(plane: ControlPlane, *, system: str) -> Iterator[Registered]:
                 plane.kubectl("delete", kind, NAME, "--ignore-not-found")
 
 
-def _rendered(system: str) -> list[Object]:
+def rights(rendered: list[Object]) -> list[Object]:
+    """The gate's ServiceAccount and what it may do."""
+    return [
+        one
+        for one in rendered
+        if one["kind"] in _RIGHTS and "-sluice-gate" in one["metadata"]["name"]
+    ]
+
+
+def rendered_chart(release: str, system: str, **more: Any) -> list[Object]:
+    """What the chart renders for a gate that denies by the webhook; `more` are values."""
     values = {
         "prometheusUrl": "http://prometheus.invalid:9090",
         "enforcement": {"gate": "webhook"},
         "gate": {"enabled": True, "namespaceSelector": {"matchLabels": OPTED_IN}},
+        **more,
     }
     answer = subprocess.run(
-        [str(helm()), "template", RELEASE, str(CHART), "--namespace", system, "--values", "-"],
+        [str(helm()), "template", release, str(CHART), "--namespace", system, "--values", "-"],
         input=json.dumps(values),
         capture_output=True,
         text=True,
