@@ -3,7 +3,7 @@
 `sluice run`, with its default settings, on a real API server and a real Prometheus: as many
 objectives of 30 days as asked for, in namespaces of fifty with a policy each. Measured from its
 start until all budgets are known, and then for some minutes of steady state. Prometheus and the API
-server run on the same machine, and their work is not counted.
+server run on the same machine; of their work only Prometheus' is told, on its own.
 """
 
 import argparse
@@ -64,7 +64,8 @@ class Load:
         start_cpu: processor time until then.
         cpu: processor time in a minute of steady state.
         memory: the most that was resident.
-        queries: queries to Prometheus in a minute.
+        queries: queries to Prometheus in a minute; those that objectives share count once.
+        prometheus_cpu: Prometheus' processor time in a minute, with its scrapes.
         writes: writes of a status in a minute.
         lag: how late an evaluation began, at the worst of the steady state.
         busy: processor time of the whole machine in a minute of steady state.
@@ -80,6 +81,7 @@ class Load:
     cpu: float
     memory: float
     queries: float
+    prometheus_cpu: float
     writes: float
     lag: float
     busy: float
@@ -195,7 +197,7 @@ def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
     pid, began = controller.daemon.pid, time.monotonic()
     known_after = {share: _known(world, controller, share, began) for share in (0.5, 1.0)}
     start_cpu = _cpu(pid)
-    machine = _machine_cpu()
+    machine, server_cpu = _machine_cpu(), _cpu(world.server.pid)
     before, steady = _Counters.read(world.server, controller), time.monotonic()
     lag = 0.0
     while time.monotonic() - steady < seconds:
@@ -215,6 +217,7 @@ def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
         cpu=round((_cpu(pid) - start_cpu) / minutes, 2),
         memory=round(_peak_memory(pid)),
         queries=round(passed.queries / minutes),
+        prometheus_cpu=round((_cpu(world.server.pid) - server_cpu) / minutes, 2),
         writes=round(passed.writes / minutes),
         lag=round(lag, 2),
         busy=round((_machine_cpu() - machine) / minutes),
@@ -332,7 +335,8 @@ def _show(loads: Sequence[Load]) -> None:
         "One controller, an evaluation of each objective a minute (times in s, memory in MiB)",
         (
             *("objectives", "history", "seconds", "half known", "known", "CPU till then"),
-            *("CPU/min", "memory", "queries/min", "writes/min", "lag", "all CPU/min", "evaluation"),
+            *("CPU/min", "memory", "queries/min", "Prometheus CPU/min", "writes/min", "lag"),
+            *("all CPU/min", "evaluation"),
         ),
         [[f"{value:,}" for value in asdict(load).values()] for load in loads],
     )

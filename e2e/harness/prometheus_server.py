@@ -78,6 +78,12 @@ class Prometheus:
         return f"{scheme}://{LOOPBACK}:{self._port}"
 
     @property
+    def pid(self) -> int:
+        """Its process; another one after a stop and a start."""
+        assert self._daemon is not None
+        return self._daemon.pid
+
+    @property
     def data(self) -> Path:
         """The directory of its database."""
         return self._scope.directory / "data"

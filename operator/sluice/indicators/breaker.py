@@ -39,12 +39,17 @@ class Breaker:
         self._last: Failure | None = None
         self._ask_at = 0.0
 
+    @property
+    def open(self) -> bool:
+        """Whether all but single queries are refused."""
+        return self._last is not None and self._failures >= OPENS_AFTER
+
     def refusal(self) -> Failure | None:
         """What a query that is not sent now is answered; None if it is to be sent.
 
         When a pause is over one query may go, as a probe; the next one only after another pause.
         """
-        if self._last is None or self._failures < OPENS_AFTER:
+        if not self.open:
             return None
         if self._monotonic() < self._ask_at:
             return self._last

@@ -1,13 +1,15 @@
 """A source that is not asked too much at once, and hardly at all while it fails."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
+from sluice.api.reasons import Reason
 from sluice.indicators.answers import Answer
 from sluice.indicators.breaker import Breaker
 from sluice.indicators.database import ProbedDatabase, Range, Row
 from sluice.indicators.failure import Failure
-from sluice.indicators.slots import Slots
+from sluice.indicators.sharing import Shareable, Sharing
+from sluice.indicators.slots import Slots, is_patient
 from sluice.indicators.source import Source
 from sluice.indicators.statement import Statement
 
@@ -15,6 +17,11 @@ MOST_CONCURRENT = 4
 """Queries to a source under way at once, if nothing else is said: what its other users notice."""
 
 _PROBE = "vector(1)"
+# Longer ranges are history, of which one objective's is enough for one request.
+_MOST_SHARED = 3
+_OF_A_MEMBER = frozenset({Reason.SOURCE_ERROR, Reason.INVALID_RESPONSE})
+"""What one member's fault may look like, and the fault of a source as well."""
+
 _Client = TypeVar("_Client")
 _Found = TypeVar("_Found")
 
@@ -28,15 +35,19 @@ class _Guard(Generic[_Client]):
         self._slots = Slots(most)
 
     async def ask(
-        self, question: Callable[[_Client], Awaitable[_Found | Failure]]
+        self, question: Callable[[_Client], Awaitable[_Found | Failure]], *, members: int = 1
     ) -> _Found | Failure:
-        """What `question` comes to, in its turn."""
+        """What `question`, of so many `members`, comes to in its turn."""
         async with self._slots.taken():
             # Asked only here: while this query waited the source may have failed others.
             refusal = self._breaker.refusal()
             if refusal is not None:
                 return refusal
-            return self.recorded(await question(self.client))
+            answer = await question(self.client)
+            if members > 1 and not self._breaker.open and _may_be_of_a_member(answer):
+                # Its parts will tell of the source.
+                return answer
+            return self.recorded(answer)
 
     def recorded(self, answer: _Found) -> _Found:
         """The answer, of which the breaker takes note."""
@@ -45,19 +56,26 @@ class _Guard(Generic[_Client]):
 
 
 class GuardedSource:
-    """`source`, with a bound on the queries under way and a circuit breaker.
+    """`source`, with shared queries, a bound on those under way, and a circuit breaker.
 
     Args:
         source: who answers.
         monotonic: the present time in seconds, for the breaker.
         most: queries under way at once; the others wait, those of history behind all others: see
-            `sluice.indicators.slots`.
+            `sluice.indicators.slots`. Those that share a request are one.
+        sharing: lets queries share requests; default: its own defaults.
     """
 
     def __init__(
-        self, source: Source, *, monotonic: Callable[[], float], most: int = MOST_CONCURRENT
+        self,
+        source: Source,
+        *,
+        monotonic: Callable[[], float],
+        most: int = MOST_CONCURRENT,
+        sharing: Sharing | None = None,
     ) -> None:
         self._guard = _Guard(source, monotonic, most)
+        self._sharing = sharing or Sharing(monotonic)
 
     @property
     def dedup_label(self) -> str:
@@ -66,7 +84,7 @@ class GuardedSource:
 
     async def instant(self, query: str, at: float) -> Answer:
         """See `Source`."""
-        return await self._guard.ask(lambda source: source.instant(query, at))
+        return await self._ask(query, (at,), lambda source, text: source.instant(text, at))
 
     async def samples(self, selector: str, seconds: int, at: float) -> Answer:
         """See `Source`."""
@@ -74,7 +92,10 @@ class GuardedSource:
 
     async def range(self, query: str, start: float, end: float, step: float) -> Answer:
         """See `Source`."""
-        return await self._guard.ask(lambda source: source.range(query, start, end, step))
+        times = (start, end, step) if (end - start) / step < _MOST_SHARED else None
+        return await self._ask(
+            query, times, lambda source, text: source.range(text, start, end, step)
+        )
 
     async def metric_type(self, metric: str) -> str | Failure | None:
         """See `Source`."""
@@ -84,6 +105,22 @@ class GuardedSource:
         """Ask what costs nothing, and wait for nobody; an answer lets all others through."""
         answer = self._guard.recorded(await self._guard.client.instant(_PROBE, at))
         return answer if isinstance(answer, Failure) else None
+
+    async def _ask(
+        self,
+        query: str,
+        times: Hashable | None,
+        question: Callable[[Source, str], Awaitable[Answer]],
+    ) -> Answer:
+        """What `question` comes to; with others of the same `times`, if there are any to share."""
+
+        async def send(text: str, *, members: int) -> Answer:
+            return await self._guard.ask(lambda source: question(source, text), members=members)
+
+        if times is None or not isinstance(query, Shareable):
+            return await send(query, members=1)
+        # Who waits behind all others must not make these wait.
+        return await self._sharing.ask(query, (times, is_patient()), send)
 
 
 class GuardedDatabase:
@@ -113,6 +150,10 @@ class GuardedDatabase:
     async def probe(self, at: float) -> Failure | None:  # noqa: ARG002 - it is asked for no time
         """Ask what costs nothing, and wait for nobody; an answer lets all others through."""
         return self._guard.recorded(await self._guard.client.probe())
+
+
+def _may_be_of_a_member(answer: object) -> bool:
+    return isinstance(answer, Failure) and answer.reason in _OF_A_MEMBER
 
 
 Guarded = GuardedSource | GuardedDatabase

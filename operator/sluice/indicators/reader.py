@@ -24,6 +24,7 @@ from sluice.indicators.grid import Grid
 from sluice.indicators.native import told, untold, values_of
 from sluice.indicators.origin import find_origin
 from sluice.indicators.promql import Part, Selector, Side
+from sluice.indicators.sharing import Shareable
 from sluice.indicators.source import Source
 
 # Exceptions are asked for in runs of slices, so that many of them do not make many queries.
@@ -265,7 +266,7 @@ class Reader:
         there is none of the total, that is done at once.
         """
         query = promql.tick_query(self._counted.selectors, self._counted.watched, grid.width)
-        series = await self._source.instant(query, grid.end)
+        series = await self._source.instant(Shareable(query, self.names), grid.end)
         if isinstance(series, Failure):
             return series
         problem = untold(series, self._counted.total)
@@ -396,7 +397,8 @@ class Reader:
         )
 
     async def _range(self, query: str, grid: Grid) -> Answer:
-        return await self._source.range(query, grid.start + grid.width, grid.end, grid.width)
+        shareable = Shareable(query, self.names)
+        return await self._source.range(shareable, grid.start + grid.width, grid.end, grid.width)
 
 
 def _parts(series: list[Series], grid: Grid, counted: Counted) -> _Parts:

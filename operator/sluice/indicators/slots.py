@@ -29,6 +29,11 @@ def promptly() -> Iterator[None]:
         _patient.reset(token)
 
 
+def is_patient() -> bool:
+    """Whether queries of this context wait behind those of others."""
+    return _patient.get()
+
+
 class Slots:
     """So many may be under way at once; of those who ask `patiently`, half as many.
 
@@ -48,7 +53,7 @@ class Slots:
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
         """A slot, once there is one."""
-        patient = _patient.get()
+        patient = is_patient()
         await self._take(patient=patient)
         try:
             yield

@@ -1,5 +1,6 @@
 """Latency from native histograms, compared with what truly happened."""
 
+import asyncio
 import random
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from tests.integration.prometheus.native import BOUNDS, SHAPES, Shape, histogram
 from tests.integration.prometheus.scenarios import DAY, END, HOUR, SEED, Scenario, build
 from tests.integration.prometheus.synthetic import DURATION, Events, Process, Service, Target
 from tests.integration.prometheus.synthetic import history as written
+from tests.integration.prometheus.test_sharing import Counting, sharing
 from tests.integration.prometheus.test_truth import advance, true_consumption
 
 pytestmark = pytest.mark.prometheus
@@ -299,3 +301,23 @@ async def test_a_server_that_is_too_old_is_told() -> None:
     assert not isinstance(found, Reading)
     assert found.reason is Reason.INVALID_RESPONSE
     assert "older than Prometheus 3.0" in found.message
+
+
+async def test_native_histograms_that_are_asked_for_together_give_the_same_budgets(
+    scenarios: Mapping[str, Scenario], native: Server, source: Prometheus
+) -> None:
+    declared = [spec(scenarios[name]) for name in NAMES[:5]]
+    async with aiohttp.ClientSession() as session:
+        counting = Counting(native, session)
+        together = sharing(counting)
+        meters = [Meter(it, together) for it in declared]
+        for at in (END - 2 * SLICE, END):
+            await asyncio.gather(*(advance(meter, at) for meter in meters))
+    assert counting.shared > 2
+    for meter, it in zip(meters, declared, strict=True):
+        own = Meter(it, source)
+        for at in (END - 2 * SLICE, END):
+            await advance(own, at)
+        objective = objective_of(it, END)
+        assert meter.evaluate(objective, END).budget == own.evaluate(objective, END).budget
+        assert meter.account.ledger.live == own.account.ledger.live
