@@ -1,6 +1,6 @@
 """All that is known of one objective's window: the counts, how far back they go, and since when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ from sluice.budget.cut_hours import CutHours
 from sluice.budget.effects import Corrected, changed
 from sluice.budget.forecast import Forecast, History, forecast, period_forecast
 from sluice.budget.ledger import SLICE, Counts, Ledger, Slices
-from sluice.budget.ring import Kept
+from sluice.budget.ring import Kept, Rows
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR, RECENT, Bounds, CalendarWindow, Window
 
@@ -64,9 +64,19 @@ class Account:
         oldest: Unix seconds down to which they were read; None before anything was.
         origin: since when there are data; None while that is not known.
         corrections: what every evaluation is to leave out or to add.
+        cuts_read: how often slices were taken in that the ledger has only an hour of.
     """
 
-    __slots__ = ("_cuts", "_slicing", "corrections", "ledger", "oldest", "origin", "window")
+    __slots__ = (
+        "_cuts",
+        "_slicing",
+        "corrections",
+        "cuts_read",
+        "ledger",
+        "oldest",
+        "origin",
+        "window",
+    )
 
     def __init__(self, window: Window, *, slicing: Slicing | None = None) -> None:
         self.window = window
@@ -74,6 +84,7 @@ class Account:
         self.oldest: int | None = None
         self.origin: Origin | None = None
         self.corrections: tuple[Correction, ...] = ()
+        self.cuts_read = 0
         self._cuts = CutHours(slicing)
         self._slicing = slicing
 
@@ -85,7 +96,15 @@ class Account:
         self.oldest = self.origin = None
         self._cuts.clear()
 
-    def resume(self, kept: Kept, *, anchor: int, oldest: int, origin: Origin | None) -> None:
+    def resume(
+        self,
+        kept: Kept,
+        *,
+        anchor: int,
+        oldest: int,
+        origin: Origin | None,
+        cuts: Mapping[int, Rows],
+    ) -> None:
         """Forget all and go on with what another account of the same window had.
 
         Args:
@@ -93,13 +112,18 @@ class Account:
             anchor: where that ledger's hours begin.
             oldest: see `Account`.
             origin: see `Account`.
+            cuts: its `cuts`.
 
         Raises:
             ValueError: it was an account of another window; nothing has changed then.
         """
         self.ledger = Ledger(self.window.kept, anchor=anchor, slicing=self._slicing).resume(kept)
         self.oldest, self.origin = oldest, origin
-        self._cuts.clear()
+        self._cuts.resume(cuts)
+
+    def cuts(self) -> dict[int, Rows]:
+        """The slices of the hours that corrections cut, by where these begin, in Unix seconds."""
+        return self._cuts.kept()
 
     def complete(self, now: float) -> bool:
         """Whether all is read that the window needs at `now`."""
@@ -130,11 +154,15 @@ class Account:
         for hour in self._cuts.missing(hours):
             # The last two slices may be read again.
             if fine <= hour and hour + HOUR + 2 * SLICE <= closed:
-                self.cut(hour, self.ledger.slices(hour, hour + HOUR))
+                self._put(hour, self.ledger.slices(hour, hour + HOUR))
         return [hour for hour in self._cuts.missing(hours) if hour < fine]
 
     def cut(self, hour: int, slices: Slices) -> None:
         """Take in the twelve slices of the hour that begins at `hour`."""
+        self._put(hour, slices)
+        self.cuts_read += 1
+
+    def _put(self, hour: int, slices: Slices) -> None:
         self._cuts.put(hour, slices, self.ledger.between(hour, hour + HOUR))
 
     def evaluate(self, objective: Objective, now: float) -> Evaluation:

@@ -8,7 +8,10 @@ there are, and a digest over all of it finds whatever has happened to it since.
     2 bytes    version of the format, an unsigned number
     4 bytes    length of the header, an unsigned number
     ...        the header: a JSON object
-    ...        zlib: the slices' totals, bad ones and cover, then the hours'
+    ...        zlib: the slices' totals, bad ones and cover, then the hours', and then those of the
+               slices of hours that corrections cut, and when these hours begin
+
+Without such hours the format is the first one, which earlier versions read too.
 
 Numbers are little-endian. Of float32 columns all first bytes come first, then all second ones, and
 so on: what is alike stands together, which halves the compressed size of even traffic. Magic,
@@ -19,7 +22,7 @@ damage.
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -30,10 +33,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sluice.budget.account import Account, Origin
+from sluice.budget.ledger import SLICES_PER_HOUR
 from sluice.budget.ring import Kept, Rows
 from sluice.budget.windows import HOUR
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"SLUICE\r\n"
 
 _PREFIX = struct.Struct("<HI")
@@ -42,6 +46,11 @@ _ROW = 4 + 4 + 1
 # A year by the hour, with a week before it, and three days of slices, are ten thousand rows.
 _MOST_ROWS = 100_000
 _LEVEL = 6
+MOST_CUTS = 4096
+"""Hours whose slices are stored besides, at most: half of what a ConfigMap holds. Eleven cuts a day
+over a year are as many; what is more is read again."""
+_WITHOUT_CUTS = 1
+_HOUR_NUMBER = 4
 # Beyond it a float64 does not hold every whole second.
 _LATEST = 2**53
 
@@ -86,17 +95,28 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Archive:
-    """What of an account outlives a process."""
+    """What of an account outlives a process.
+
+    Attributes:
+        cuts: the slices of hours that corrections cut, by where these begin, in Unix seconds.
+    """
 
     kept: Kept
     anchor: int
     oldest: int
     origin: Origin | None
     mark: Mark
+    cuts: Mapping[int, Rows] = field(default_factory=dict)
 
     def restore(self, account: Account) -> None:
         """Let `account` go on from here. Raises `ValueError` if it is of another window."""
-        account.resume(self.kept, anchor=self.anchor, oldest=self.oldest, origin=self.origin)
+        account.resume(
+            self.kept,
+            anchor=self.anchor,
+            oldest=self.oldest,
+            origin=self.origin,
+            cuts=self.cuts,
+        )
 
 
 def archived(account: Account, mark: Mark) -> Archive | None:
@@ -104,7 +124,10 @@ def archived(account: Account, mark: Mark) -> Archive | None:
     kept = account.ledger.kept()
     if kept is None or account.oldest is None:
         return None
-    return Archive(kept, account.ledger.anchor, account.oldest, account.origin, mark)
+    cuts = account.cuts()
+    # A source forgets the oldest first.
+    first = {hour: cuts[hour] for hour in sorted(cuts)[:MOST_CUTS]}
+    return Archive(kept, account.ledger.anchor, account.oldest, account.origin, mark, first)
 
 
 def encode(archive: Archive, *, key: str) -> bytes:
@@ -129,9 +152,18 @@ def encode(archive: Archive, *, key: str) -> bytes:
             for time, each in archive.mark.boundaries.items()
         ],
     }
+    tables = [kept.slices, kept.hours]
+    if archive.cuts:
+        header["cuts"] = len(archive.cuts)
+        tables.append(_joined(archive.cuts.values()))
     text = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
-    columns = b"".join(part.tobytes() for rows in (kept.slices, kept.hours) for part in _out(rows))
-    rest = _PREFIX.pack(VERSION, len(text)) + text + zlib.compress(columns, _LEVEL)
+    columns = b"".join(part.tobytes() for rows in tables for part in _out(rows))
+    columns += np.array([hour // HOUR for hour in archive.cuts], "<u4").tobytes()
+    rest = (
+        _PREFIX.pack(VERSION if archive.cuts else _WITHOUT_CUTS, len(text))
+        + text
+        + zlib.compress(columns, _LEVEL)
+    )
     return MAGIC + sha256(rest).digest() + rest
 
 
@@ -162,10 +194,11 @@ def _decoded(rest: bytes, key: str) -> Archive | Problem:
     header = json.loads(rest[_PREFIX.size : body])
     if header["key"] != key:
         return Problem(Unusable.OTHER, "something else was measured, or in another way")
-    origin = header["origin"]
+    origin, anchor = header["origin"], _within(header["anchor"], HOUR)
+    kept, cuts = _tables(header, rest[body:], anchor)
     return Archive(
-        kept=_kept(header, rest[body:]),
-        anchor=_within(header["anchor"], HOUR),
+        kept=kept,
+        anchor=anchor,
         oldest=_within(header["oldest"], _LATEST),
         origin=None if origin is None else Origin(int(origin[0]), float(origin[1])),
         mark=Mark(
@@ -175,6 +208,7 @@ def _decoded(rest: bytes, key: str) -> Archive | Problem:
                 for time, each in header["boundaries"]
             },
         ),
+        cuts=cuts,
     )
 
 
@@ -184,15 +218,37 @@ def _within(number: object, most: int) -> int:
     return number
 
 
-def _kept(header: Mapping[str, Any], compressed: bytes) -> Kept:
+def _tables(
+    header: Mapping[str, Any], compressed: bytes, anchor: int
+) -> tuple[Kept, dict[int, Rows]]:
     slices, hours = (abs(_within(header[name], _MOST_ROWS)) for name in ("slices", "hours"))
-    size = (slices + hours) * _ROW
+    cuts = abs(_within(header.get("cuts", 0), MOST_CUTS + 1))
+    ends = np.cumsum([slices * _ROW, hours * _ROW, cuts * SLICES_PER_HOUR * _ROW])
+    size = int(ends[-1]) + cuts * _HOUR_NUMBER
     unpacked = zlib.decompressobj().decompress(compressed, size + 1)
     if len(unpacked) != size:
-        raise ValueError(f"{slices} slices and {hours} hours do not fit in {len(unpacked)} bytes")
-    columns = np.frombuffer(unpacked, np.uint8)
-    parts = columns[: slices * _ROW], columns[slices * _ROW :]
-    return Kept(_within(header["closed"], _LATEST), _in(parts[0], slices), _in(parts[1], hours))
+        message = f"{slices} slices, {hours} hours and {cuts} cut ones"
+        raise ValueError(f"{message} do not fit in {len(unpacked)} bytes")
+    fine, coarse, cut, numbers = np.split(np.frombuffer(unpacked, np.uint8), ends)
+    kept = Kept(_within(header["closed"], _LATEST), _in(fine, slices), _in(coarse, hours))
+    rows = _in(cut, cuts * SLICES_PER_HOUR)
+    return kept, {
+        int(number) * HOUR + anchor: _part(rows, index)
+        for index, number in enumerate(numbers.view("<u4"))
+    }
+
+
+def _joined(hours: Iterable[Rows]) -> Rows:
+    """The slices of one hour behind those of another."""
+    columns = zip(*((rows.total, rows.bad, rows.covered) for rows in hours), strict=True)
+    total, bad, covered = (np.concatenate(column) for column in columns)
+    return Rows(total, bad, covered)
+
+
+def _part(rows: Rows, index: int) -> Rows:
+    """The slices of one of the hours that were joined."""
+    own = slice(index * SLICES_PER_HOUR, (index + 1) * SLICES_PER_HOUR)
+    return Rows(rows.total[own].copy(), rows.bad[own].copy(), rows.covered[own].copy())
 
 
 def _out(rows: Rows) -> tuple[Bytes, Bytes, Bytes]:

@@ -5,12 +5,14 @@ hour; to guess it in proportion would be wrong by as much as the hour's errors. 
 such an hour are kept as long as it is cut, or are read again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Counts, Floats, Slices
+from sluice.budget.ledger import SLICES_PER_HOUR, Counts, Floats, Slices
+from sluice.budget.ring import Rows
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR
 
@@ -18,13 +20,22 @@ _AGREE = 0.01
 """How far the slices' events may be off the hour's, as a share of these (or by one event)."""
 
 
+_Row = npt.NDArray[np.floating]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CutHour:
-    """An hour's twelve slices; what counts is in them by row, judged if slices are."""
+    """An hour's twelve slices.
 
-    total: Floats
-    bad: Floats
-    covered: Floats
+    Attributes:
+        rows: as they were read.
+        total: what of the hour's counts is in each of them; judged ones if slices are.
+        bad: the same of the bad ones.
+    """
+
+    rows: Rows
+    total: _Row
+    bad: _Row
 
     def share(self, hour: Counts, first: float, last: float) -> Counts:
         """What of the counts of the whole `hour` falls into a part of it.
@@ -39,7 +50,7 @@ class CutHour:
         return Counts(
             hour.total * _share(self.total, inside),
             hour.bad * _share(self.bad, inside),
-            hour.covered * _share(self.covered, inside),
+            hour.covered * _share(self.rows.covered, inside),
         )
 
 
@@ -72,9 +83,19 @@ class CutHours:
             slices: its twelve slices.
             whole: what the ledger has of it.
         """
-        covered = slices.covered.astype(np.float64)
-        cut = CutHour(*self._judged(slices.total, slices.bad, covered), covered * SLICE)
+        # As they are stored, so that no number changes when they come back from there.
+        with np.errstate(over="ignore"):
+            total, bad = slices.total.astype(np.float32), slices.bad.astype(np.float32)
+        cut = self._cut(Rows(total, bad, slices.covered.astype(np.uint8)))
         self._hours[hour] = cut if _make_up(cut, whole) else None
+
+    def kept(self) -> dict[int, Rows]:
+        """The slices of those that are known; of one that is gone nothing."""
+        return {hour: cut.rows for hour, cut in self._hours.items() if cut is not None}
+
+    def resume(self, kept: Mapping[int, Rows]) -> None:
+        """Forget all and go on with what another one kept."""
+        self._hours = {hour: self._cut(rows) for hour, rows in kept.items()}
 
     def retain(self, hours: Iterable[int]) -> None:
         """Forget all others: no correction cuts them any more."""
@@ -85,12 +106,15 @@ class CutHours:
         """Forget all."""
         self._hours.clear()
 
-    def _judged(self, total: Floats, bad: Floats, covered: Floats) -> tuple[Floats, Floats]:
+    def _cut(self, rows: Rows) -> CutHour:
         if self._slicing is None:
-            return total, bad
+            return CutHour(rows, rows.total, rows.bad)
+        total, bad, covered = (
+            row.astype(np.float64) for row in (rows.total, rows.bad, rows.covered)
+        )
         counted, failed = self._slicing.judge(total, bad, covered, known=SLICES_PER_HOUR)
         parts = self._slicing.parts
-        return np.repeat(counted, parts) / parts, np.repeat(failed, parts) / parts
+        return CutHour(rows, np.repeat(counted, parts) / parts, np.repeat(failed, parts) / parts)
 
 
 def cut_by(start: float, end: float, *, anchor: int, until: float) -> set[int]:
@@ -107,15 +131,15 @@ def cut_by(start: float, end: float, *, anchor: int, until: float) -> set[int]:
     return {hour for hour in hours if hour + HOUR <= until}
 
 
-def _share(row: Floats, inside: Floats) -> float:
-    whole = float(row.sum())
+def _share(row: _Row | npt.NDArray[np.uint8], inside: Floats) -> float:
+    whole = float(row.sum(dtype=np.float64))
     return float((row * inside).sum()) / whole if whole > 0 else 0.0
 
 
 def _make_up(cut: CutHour, whole: Counts) -> bool:
     """Whether these are the slices that the hour was made of, and not what is left of them."""
     return bool(
-        cut.covered.any()
-        and abs(cut.total.sum() - whole.total) <= max(1.0, _AGREE * whole.total)
-        and abs(cut.bad.sum() - whole.bad) <= max(1.0, _AGREE * whole.bad)
+        cut.rows.covered.any()
+        and abs(cut.total.sum(dtype=np.float64) - whole.total) <= max(1.0, _AGREE * whole.total)
+        and abs(cut.bad.sum(dtype=np.float64) - whole.bad) <= max(1.0, _AGREE * whole.bad)
     )

@@ -49,6 +49,7 @@ class _Entry:
         descends: whether what it has counted goes on from what was stored, if anything was.
         current: whether nobody else can have stored anything since it was looked at.
         stored: Unix seconds up to which slices are stored; None if none are of this meter.
+        cuts: how many of the slices read for corrections are; see `Account.cuts_read`.
         due: monotonic seconds from which on the next hour is stored.
         since: monotonic seconds of the last time when all was well.
     """
@@ -61,6 +62,7 @@ class _Entry:
     descends: bool = False
     current: bool = False
     stored: int | None = None
+    cuts: int = 0
     queued: bool = False
     failures: int = 0
 
@@ -144,9 +146,15 @@ class Ledgers:
             entry.due = entry.since + HOUR * random.random()  # noqa: S311 - jitter, not a secret
 
     def measured(self, uid: str) -> None:
-        """A meter has read its source: if an hour has closed since, it will be stored."""
+        """A meter has read its source: if an hour has closed since, it will be stored.
+
+        What was read for a correction is stored at once: its source may have it no more tomorrow.
+        """
         entry = self._entries.get(uid)
-        if entry is None or entry.queued or entry.due > self._monotonic():
+        if entry is None or entry.queued:
+            return
+        at_once = entry.cuts != entry.meter.account.cuts_read and not entry.failures
+        if entry.due > self._monotonic() and not at_once:
             return
         if self._unsaved(entry) and entry.current:
             entry.queued = True
@@ -238,7 +246,7 @@ class Ledgers:
         except ValueError as error:
             problem = Problem(Unusable.DAMAGED, f"it is of another window: {error}")
             return await self._refuse(entry, found, problem)
-        entry.stored = archive.kept.closed
+        entry.stored, entry.cuts = archive.kept.closed, entry.meter.account.cuts_read
         return "resumed"
 
     async def _refuse(self, entry: _Entry, found: Found, problem: Problem) -> str:
@@ -274,7 +282,7 @@ class Ledgers:
         """Whether there is more than what is stored, and its window is read as a whole."""
         account = entry.meter.account
         closed = account.ledger.closed
-        if closed is None or closed == entry.stored:
+        if closed is None or (closed, account.cuts_read) == (entry.stored, entry.cuts):
             return False
         return account.complete(self._clock().timestamp())
 
@@ -291,7 +299,7 @@ class Ledgers:
 
     async def _write(self, entry: _Entry) -> None:
         """Store what a meter has; at any time, since a meter never waits with half a slice."""
-        archive = entry.meter.archive()
+        archive, cuts = entry.meter.archive(), entry.meter.account.cuts_read
         # While it waited its objective may have gone, or this process have stopped to lead.
         mine = entry.current and self._entries.get(entry.objective.uid) is entry
         if archive is None or not mine:
@@ -308,7 +316,7 @@ class Ledgers:
             # Thousands that were read at the same time are not to be stored so every hour.
             first = entry.stored is None
             delay = HOUR * random.random() if first else HOUR  # noqa: S311 - jitter, not a secret
-            entry.stored, entry.failures = archive.kept.closed, 0
+            entry.stored, entry.cuts, entry.failures = archive.kept.closed, cuts, 0
             entry.since = self._monotonic()
         jitter = random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
         entry.due = self._monotonic() + delay * jitter

@@ -222,7 +222,6 @@ class Objectives:
             known.reading = None if isinstance(read, Failure) else read
         if not isinstance(read, Failure):
             self._unread.discard(_key(slo))
-            self._ledgers.measured(slo.metadata.uid)
             return await self._evaluate(meter, slo, read.at)
         self._metrics.source_failures.labels(slo.spec.source.name, read.reason).inc()
         if read.reason is Reason.SOURCE_UNAUTHORIZED:
@@ -235,6 +234,7 @@ class Objectives:
         problem = await meter.correct(self._applicable.of(slo, corrections, at), at)
         if problem is not None:
             self._metrics.source_failures.labels(slo.spec.source.name, problem.reason).inc()
+        self._ledgers.measured(slo.metadata.uid)
         evaluation = _evaluated(meter, slo, at)
         effects = evaluation.corrected.effects if evaluation.corrected is not None else ()
         changed = self._applicable.put(slo, effects)

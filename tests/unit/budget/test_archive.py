@@ -1,6 +1,8 @@
+import base64
 import json
 import struct
 import zlib
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from sluice.budget.account import Account, Origin
 from sluice.budget.archive import (
     MAGIC,
+    MOST_CUTS,
     VERSION,
     Archive,
     Mark,
@@ -22,13 +25,26 @@ from sluice.budget.archive import (
     decode,
     encode,
 )
-from sluice.budget.ledger import SLICE, Slices
+from sluice.budget.budget import Objective
+from sluice.budget.corrections import Correction, Range
+from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Counts, Slices
+from sluice.budget.ring import Rows
 from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, HOUR, CalendarWindow, Period, RollingWindow, Window
 
 NOON = 500_000 * HOUR
 SLICES = Slicing(parts=2, allowance=0.05, empty=Empty.BAD)
 MARK = Mark(3.0, {NOON: (17.25, None), NOON - SLICE: (17.0, 0.1)})
+FIRST_FORMAT = (
+    "U0xVSUNFDQo1gURTNtZ1D5gVqvP3uzh9aZ2cBzqHXSHoe6QdL5eMbAEArQAAAHsia2V5IjoiayIsImNsb3NlZCI6"
+    "MTgwMDAwMDMwMCwiYW5jaG9yIjowLCJvbGRlc3QiOjE3OTk5ODIwMDAsIm9yaWdpbiI6WzE3OTk5ODIwMTcsMTc5"
+    "OTk4MjAwMC41XSwic2xpY2VzIjo4NzcsImhvdXJzIjo1LCJwcmVzZW50IjoyLjAsImJvdW5kYXJpZXMiOltbMTgw"
+    "MDAwMDAwMCxbMS41LG51bGxdXV19eJxjYBgFo2AUjIJRMApGwSgYBSMUNDA4NCw48IBBQMHAISChoKFjwowFKzbs"
+    "OHDiwo0HLz78YGDh4BEQkZBRUNHQMTCxsHFw8fAJCImISUjJyCkYaLePglEwpIC9Axg44gBO+MBAu30UjIJRMApG"
+    "wSgYBaNgFAwYgPTZyKMG2u2jYBQMKQDps5FHDbTbR8EoGFKAEQjIJWCggSFo40+FAmdnZxekQRMeGQGWBtA4igMX"
+    "JxcXAwAZWFCX"
+)
+"""A ledger of five hours and a slice, as the first format had it."""
 WINDOWS: list[Window] = [
     RollingWindow(3 * HOUR),
     RollingWindow(30 * DAY),
@@ -100,6 +116,110 @@ def test_an_account_comes_back_to_the_last_bit(
     )
     assert rings(after) == rings(before)
     assert stored(after) == stored(before)
+
+
+def cut_account(
+    window: Window, hours: int, *, slicing: Slicing | None = None, seed: int = 1
+) -> Account:
+    """An account that has read slices of old hours for the corrections that cut these."""
+    account = read_back(window, slicing=slicing)
+    rng = np.random.default_rng(seed)
+    anchor = account.ledger.anchor
+    first = -(-(window.needs(NOON) - anchor) // HOUR) * HOUR + anchor + 5 * HOUR
+    starts = range(first, first + hours * 2 * HOUR, 2 * HOUR)
+    ranges = tuple(Range(hour + 600.0, hour + 1500.0) for hour in starts)
+    for hour in account.correct([Correction("c", ranges)], NOON):
+        whole = account.counts(hour, hour + HOUR)
+        if slicing is not None:
+            # Slices of which as many count, and as many of these are bad.
+            total = np.full(SLICES_PER_HOUR, 100.0)
+            bad = np.repeat(np.arange(SLICES_PER_HOUR // slicing.parts) < whole.bad, 2) * 50.0
+            total[round(whole.total) * slicing.parts :] = 0.0
+            covered = total > 0
+        else:
+            total = rng.dirichlet(np.full(SLICES_PER_HOUR, 0.7)) * whole.total
+            bad = rng.dirichlet(np.full(SLICES_PER_HOUR, 0.3)) * whole.bad
+            covered = total > 0
+        account.cut(hour, Slices(hour // SLICE, total, bad, covered))
+    return account
+
+
+@pytest.mark.parametrize("slicing", [None, SLICES], ids=["events", "slices"])
+@settings(max_examples=10, deadline=None)
+@given(hours=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
+def test_the_slices_of_cut_hours_come_back_to_the_last_bit(
+    slicing: Slicing | None, hours: int, seed: int
+) -> None:
+    window = RollingWindow(30 * DAY)
+    before = cut_account(window, hours, slicing=slicing, seed=seed)
+    assert before.cuts()
+    after = Account(window, slicing=slicing)
+    usable(stored(before)).restore(after)
+    assert stored(after) == stored(before)
+    missing = after.correct(before.corrections, NOON)
+    assert set(missing).isdisjoint(before.cuts())
+    for one in before.corrections[0].ranges[:hours]:
+        assert after._corrected(after.corrections).taken(one.start, one.end) == (
+            before._corrected(before.corrections).taken(one.start, one.end)
+        )
+    objective = Objective(target=Decimal("99.9"), length=30 * DAY)
+    assert after.evaluate(objective, NOON) == before.evaluate(objective, NOON)
+
+
+def test_a_ledger_that_was_stored_without_cut_hours_is_still_read() -> None:
+    archive = usable(base64.b64decode(FIRST_FORMAT))
+    account = Account(WINDOWS[0])
+    archive.restore(account)
+    assert account.counts(0, NOON + HOUR) == Counts(1764.0, 147.0, 11700.0)
+    assert account.cuts() == {}
+    assert archive.mark == Mark(2.0, {NOON: (1.5, None)})
+
+
+def test_without_cut_hours_an_earlier_version_can_read_what_is_stored() -> None:
+    assert struct.unpack_from("<H", DATA, len(MAGIC) + 32) == (1,)
+    data = stored(cut_account(WINDOWS[1], 3))
+    assert struct.unpack_from("<H", data, len(MAGIC) + 32) == (VERSION,)
+
+
+def test_of_very_many_cut_hours_the_oldest_are_stored_and_fit_in_any_case() -> None:
+    account = read_back(WINDOWS[3], slices=0)
+    rng = np.random.default_rng(1)
+    start, closed = WINDOWS[3].needs(NOON), account.ledger.closed
+    assert closed is not None
+    count = 366 * DAY // SLICE
+    total = np.exp(rng.random(count) * 30)
+    account.ledger.put(Slices(closed // SLICE, total, total * rng.random(count), total > 0))
+    hours = [start + HOUR * number for number in range(MOST_CUTS + 500)]
+    cuts = {}
+    for hour in hours:
+        total = np.exp(rng.random(SLICES_PER_HOUR) * 30)
+        bad = total * rng.random(SLICES_PER_HOUR)
+        covered = rng.random(SLICES_PER_HOUR) > 0.5
+        cuts[hour] = Rows(
+            total.astype(np.float32), bad.astype(np.float32), covered.astype(np.uint8)
+        )
+    account._cuts.resume(cuts)
+    data = stored(account)
+    assert sorted(usable(data).cuts) == hours[:MOST_CUTS]
+    assert len(data) < 512 * 1024
+
+
+def test_a_year_of_nightly_corrections_takes_a_tenth_of_a_config_map() -> None:
+    account = read_back(WINDOWS[3])
+    start = WINDOWS[3].needs(NOON)
+    rng = np.random.default_rng(1)
+    account._cuts.resume(
+        {
+            start + edge * HOUR + day * DAY: Rows(
+                rng.poisson(300, 12).astype(np.float32),
+                rng.binomial(300, 0.01, 12).astype(np.float32),
+                np.ones(12, np.uint8),
+            )
+            for day in range(373)
+            for edge in (1, 4)
+        }
+    )
+    assert len(stored(account)) < 100 * 1024
 
 
 @given(
@@ -194,6 +314,9 @@ def test_a_forgery_that_changes_nothing_is_as_good() -> None:
         {"slices": -1},
         {"slices": 10**9},
         {"hours": 3},
+        {"cuts": 1},
+        {"cuts": "many"},
+        {"cuts": 10**6},
         {"boundaries": [[1, 2, 3]]},
         {"boundaries": [[1, ["x"]]]},
         {"present": []},

@@ -13,6 +13,7 @@ import pytest
 
 from sluice.api.slo import ServiceLevelObjective
 from sluice.budget.archive import MAGIC, Archive, decode
+from sluice.budget.corrections import Correction, Range
 from sluice.budget.windows import DAY, HOUR
 from sluice.controller.ledgers import Ledgers
 from sluice.indicators.failure import Failure
@@ -187,6 +188,51 @@ async def test_a_ledger_that_was_stored_is_not_stored_again_at_once(api: ConfigM
         for _ in range(20):
             await one.evaluate()
     assert api.asked.count(("apply", NAME)) == 1
+
+
+async def test_what_was_read_for_a_correction_is_stored_at_once_and_once(api: ConfigMaps) -> None:
+    declared = spec(window={"rolling": "30d"})
+    begin = NOON - 20 * DAY
+    cutting = [Correction("maintenance", (Range(begin + 600, begin + 2100),))]
+
+    def started() -> Controller:
+        controller = Controller(api)
+        controller.meters["u-1"] = Meter(declared, controller.counters)
+        controller.meters["u-1"]._reader = controller.counters
+        return controller
+
+    with running(started()) as one:
+        await one.evaluate()
+        for _ in range(3):
+            assert await one.meter().correct(cutting, one.now) is None
+            await one.evaluate()
+    assert api.asked.count(("apply", NAME)) == 2
+    with running(started()) as other:
+        await other.evaluate()
+        other.counters.asked.clear()
+        assert await other.meter().correct(cutting, other.now) is None
+        await other.evaluate()
+        assert min(other.counters.asked) > NOON
+    assert api.asked.count(("apply", NAME)) == 2
+
+
+async def test_what_was_read_for_a_correction_waits_after_a_write_that_failed(
+    api: ConfigMaps,
+) -> None:
+    cutting = [Correction("maintenance", (Range(NOON - 20 * DAY + 600, NOON - 20 * DAY + 2100),))]
+    with running(Controller(api)) as one:
+        one.meters["u-1"] = Meter(spec(window={"rolling": "30d"}), one.counters)
+        one.meters["u-1"]._reader = one.counters
+        await one.evaluate()
+        api.refused["apply"] = 500
+        assert await one.meter().correct(cutting, one.now) is None
+        for _ in range(5):
+            await one.evaluate()
+        assert api.asked.count(("apply", NAME)) == 2
+        del api.refused["apply"]
+        one.wait(30)
+        await one.evaluate()
+        assert api.asked.count(("apply", NAME)) == 3
 
 
 async def test_a_ledger_tells_people_what_it_is_of(api: ConfigMaps) -> None:

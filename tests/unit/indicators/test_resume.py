@@ -8,6 +8,8 @@ from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.account import Evaluation
 from sluice.budget.archive import Archive, decode, encode
 from sluice.budget.budget import Budget, Objective
+from sluice.budget.corrections import Correction, Range
+from sluice.budget.effects import Corrected
 from sluice.budget.ledger import SLICE
 from sluice.budget.windows import DAY, HOUR, CalendarWindow
 from sluice.indicators.declared import objective_of
@@ -135,6 +137,51 @@ async def test_what_a_source_knew_before_it_was_emptied_stays_counted(
     counts = process.meter.account.counts(start, closed)
     assert counts == complete.meter.account.counts(start, closed)
     assert process.meter.account.origin == complete.meter.account.origin
+
+
+CUTTING = Correction("maintenance", (Range(NOON - 20 * DAY + 600, NOON - 20 * DAY + 2100),))
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        pytest.param(spec(window={"rolling": "30d"}), id="events"),
+        pytest.param(spec(window={"rolling": "30d"}, budgeting=SLICES), id="time slices"),
+    ],
+)
+async def test_a_correction_that_cuts_an_old_hour_stays_exact_when_its_source_is_emptied(
+    declared: ServiceLevelObjectiveSpec,
+) -> None:
+    counters = Counters()
+    process = Process(counters, declared)
+    await process.step(BEGIN)
+    process.store()
+    without = process.stored
+    exact = await corrected(process)
+    assert not exact.effects[0].approximate
+    process.store()
+    counters.begins = BEGIN - HOUR
+    # Twice: what was restored is stored again as it was.
+    for _ in range(2):
+        process.start()
+        counters.asked.clear()
+        found = await corrected(process)
+        assert (found.excluded, found.effects[0].counts) == (exact.excluded, exact.excluded)
+        assert not found.effects[0].approximate
+        assert counters.asked == []
+        process.store()
+    process.stored = without
+    process.start()
+    assert (await corrected(process)).effects[0].approximate
+    assert counters.asked
+
+
+async def corrected(process: Process) -> Corrected:
+    """What `CUTTING` changes, as far as its source still knows."""
+    assert await process.meter.correct([CUTTING], BEGIN) is None
+    found = process.meter.evaluate(process.objective(BEGIN), BEGIN).corrected
+    assert found is not None
+    return found
 
 
 async def test_a_restart_reads_only_the_tail() -> None:
