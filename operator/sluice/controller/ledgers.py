@@ -47,6 +47,7 @@ class _Entry:
     Attributes:
         key: what it measures; see `encode`.
         descends: whether what it has counted goes on from what was stored, if anything was.
+        tried: whether it was looked at since this process began to lead, whatever came of it.
         current: whether nobody else can have stored anything since it was looked at.
         stored: Unix seconds up to which slices are stored; None if none are of this meter.
         cuts: how many of the slices read for corrections are; see `Account.cuts_read`.
@@ -59,6 +60,7 @@ class _Entry:
     key: str
     due: float
     since: float
+    tried: bool = False
     descends: bool = False
     current: bool = False
     stored: int | None = None
@@ -106,7 +108,12 @@ class Ledgers:
     def begin(self) -> None:
         """This process begins to lead: another may have stored what is newer."""
         for entry in self._entries.values():
-            entry.current = False
+            entry.current = entry.tried = False
+
+    def tried(self, uid: str, meter: Meter) -> bool:
+        """Whether `take_up` has looked for what is stored for `meter`, since the last `begin`."""
+        entry = self._entries.get(uid)
+        return entry is not None and entry.meter is meter and entry.tried
 
     async def take_up(
         self, slo: ServiceLevelObjective, meter: Meter, made_for: tuple[str, ...]
@@ -134,9 +141,11 @@ class Ledgers:
             if error.status != _FORBIDDEN:
                 raise
             self._tell("ledger not read: the objective is measured without", entry, error)
+            entry.tried = True
             return
         outcome = "none" if found is None else await self._resume(entry, found)
         self._metrics.ledger_reads.labels(outcome).inc()
+        entry.tried = True
         if outcome == "error":
             return
         entry.current = entry.descends = True

@@ -121,13 +121,16 @@ class Objectives:
     def behind(self, key: Key) -> int | None:
         """The rank of an objective whose history is to be read, and may wait; None of others.
 
-        Objectives that are known keep their interval while the history of others is read.
+        Objectives that are known keep their interval while the history of others is read. Who may
+        have a ledger stored, and so be known at once, waits for no history either.
         """
         slo = self._cache.get(key)
         if not isinstance(slo, ServiceLevelObjective) or slo.metadata.deletion_timestamp:
             return None
         meter = self._meter(key, slo)
         if isinstance(meter, Failure) or meter.complete(self._clock().timestamp()):
+            return None
+        if not self._ledgers.tried(slo.metadata.uid, meter):
             return None
         return _TO_COMPLETE if meter.begun else _TO_BEGIN
 
@@ -175,11 +178,14 @@ class Objectives:
         return await self._evaluate(known.meter, slo, known.reading.at)
 
     async def _measure(self, key: Key, slo: ServiceLevelObjective) -> Outcome | None:
-        """What came of measuring; None if only the newest day was read so far."""
+        """What came of measuring; None if it is to be gone on with when there is a slot for it."""
         meter = self._meter(key, slo)
         if isinstance(meter, Failure):
             return meter
+        tried = self._ledgers.tried(slo.metadata.uid, meter)
         await self._ledgers.take_up(slo, meter, self._meters[key].key)
+        if not (tried or meter.complete(self._clock().timestamp())):
+            return None  # it waits behind from now on
         if meter.complete(self._clock().timestamp()):
             read = await meter.advance(self._clock().timestamp())
             return await self._outcome(slo, meter, read)

@@ -130,6 +130,7 @@ async def test_known_objectives_keep_their_interval_while_the_history_of_others_
     for name in known:
         times = [from_then_on, *(at for at in evaluated[name] if at > from_then_on)]
         assert max(after - before for before, after in pairwise(times)) < latest
-    begun = [evaluated[name][0] for name in new]
-    complete = [evaluated[name][1] for name in new]
+    # The first time it was looked for a ledger.
+    begun = [evaluated[name][1] for name in new]
+    complete = [evaluated[name][2] for name in new]
     assert max(begun) < sorted(complete)[HISTORIES]

@@ -1,6 +1,10 @@
 """When an objective's counts are kept, and when measuring starts over."""
 
+import asyncio
+import base64
+import time
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import aiohttp
@@ -8,18 +12,22 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective
+from sluice.budget.archive import encode
+from sluice.budget.windows import HOUR
 from sluice.controller.applicable import Applicable
+from sluice.controller.dispatcher import Dispatcher, Lane
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.standings import Standings
 from sluice.indicators.answers import Answer, Series
+from sluice.indicators.declared import indicator_key
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import PART, SIDE, Part, Side
 from sluice.indicators.sources import Sources
 from sluice.kube.cache import Cache, Key
-from sluice.kube.ledgers import LedgerStore
+from sluice.kube.ledgers import LedgerStore, name_of
 from sluice.kube.resources import CONFIG_MAPS, CORRECTIONS, OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
 
@@ -200,6 +208,9 @@ async def test_the_newest_day_is_read_first_then_the_rest_and_then_only_what_is_
     sources.put("default", counters)
     body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
     objectives._cache.put(OBJECTIVES, body)
+    assert objectives.behind(KEY) is None
+    assert await objectives.reconcile(KEY) == 0.0
+    assert (counters.steps, api.levels) == ([], [])
     assert objectives.behind(KEY) == 0
     assert await objectives.reconcile(KEY) == 0.0
     assert (counters.steps, api.levels) == ([300], [])
@@ -232,7 +243,86 @@ async def test_objectives_that_wait_for_others_say_how_far_they_are(
         objectives.behind(Key(KEY.plural, "shop", f"other-{number}"))
     objectives._cache.put(OBJECTIVES, body)
     await objectives.reconcile(KEY)
+    await objectives.reconcile(KEY)
     assert api.levels == ["Unknown"]
+
+
+async def test_who_leads_again_looks_for_a_ledger_before_it_waits_for_history(
+    objectives: Objectives, sources: Sources
+) -> None:
+    sources.put("default", Counters())
+    body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
+    objectives._cache.put(OBJECTIVES, body)
+    await objectives.reconcile(KEY)
+    assert objectives.behind(KEY) == 0
+    objectives._ledgers.begin()
+    assert objectives.behind(KEY) is None
+
+
+class Stored(Written):
+    """An API server that has ledgers by name, and takes any status."""
+
+    def __init__(self, ledgers: dict[str, bytes]) -> None:
+        super().__init__()
+        self.ledgers = ledgers
+        self.told: dict[str, str | None] = {}
+
+    async def get(self, resource: Resource, name: str, *, namespace: str) -> dict[str, Any] | None:
+        assert (resource, namespace) == (CONFIG_MAPS, "sluice-system")
+        await asyncio.sleep(0.001)
+        data = self.ledgers.get(name)
+        if data is None:
+            return None
+        binary = {"ledger": base64.b64encode(data).decode()}
+        return {"metadata": {"name": name}, "binaryData": binary}
+
+    async def apply(self, resource: Resource, body: dict[str, Any], **_: Any) -> dict[str, Any]:
+        assert resource is OBJECTIVES
+        meta = body["metadata"]
+        self.told[meta["name"]] = body["status"].get("level")
+        whole = objective().model_dump(mode="json", by_alias=True)
+        return {**whole, "metadata": {**whole["metadata"], **meta}, "status": body["status"]}
+
+
+class HistoryHangs(Counters):
+    """It answers whom it knows, and never who asks for a day or more."""
+
+    async def range(self, query: str, start: float, end: float, step: float) -> Answer:
+        if end - start > HOUR:
+            await asyncio.Event().wait()
+        return await super().range(query, start, end, step)
+
+
+async def test_objectives_that_are_stored_are_known_again_while_the_history_of_new_ones_hangs(
+    objectives: Objectives, sources: Sources
+) -> None:
+    now = objectives._clock().timestamp()
+    before = Meter(objective().spec, Counters())
+    assert not isinstance(await before.advance(now - 600), Failure)
+    archive = before.archive()
+    assert archive is not None
+    key = sha256("\n".join((indicator_key(objective().spec), "")).encode()).hexdigest()
+    data = encode(archive, key=key)
+    old, new = [f"old-{n}" for n in range(200)], [f"new-{n}" for n in range(50)]
+    api = Stored({name_of(name): data for name in old})
+    objectives._api = objectives._ledgers._store._api = api  # type: ignore[assignment]
+    sources.put("default", HistoryHangs())
+    lane = Lane(objectives.reconcile, 64, behind=objectives.behind, behind_at_once=HISTORIES)
+    made = Dispatcher({KEY.plural: lane}, metrics=Metrics(), monotonic=time.monotonic)
+    body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
+    # Those without a ledger are due first.
+    for name in (*new, *old):
+        meta = {**body["metadata"], "name": name, "uid": name}
+        objectives._cache.put(OBJECTIVES, {**body, "metadata": meta})
+        made.now(Key(KEY.plural, "shop", name))
+    running = asyncio.create_task(made.run())
+    async with asyncio.timeout(20):
+        while not set(old) <= {name for name, level in api.told.items() if level == "Ok"}:
+            assert not running.done()
+            await asyncio.sleep(0.02)
+    assert set(new).isdisjoint(name for name, level in api.told.items() if level == "Ok")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +343,8 @@ async def test_a_correction_asks_the_source_for_nothing_but_the_hours_that_it_cu
     sources.put("default", counters)
     body = objective().model_dump(mode="json", by_alias=True, exclude_none=True)
     objectives._cache.put(OBJECTIVES, body)
-    await objectives.reconcile(KEY)
-    await objectives.reconcile(KEY)
+    for _ in range(3):
+        await objectives.reconcile(KEY)
     counters.steps.clear()
     found = {
         "metadata": {"name": "move", "namespace": "shop", "uid": "c-1"},
