@@ -252,9 +252,8 @@ class Assembly:
             return
         known = not isinstance(self._switch, Unread)
         self._switch = switch
-        if switch is None and not known:
-            return
-        _log.warning("kill switch", engaged=switch is not None, reason=switch and switch.reason)
+        if known or switch is not None:
+            _log.warning("kill switch", engaged=switch is not None, reason=switch and switch.reason)
         for key in self.cache.keys(POLICIES):
             self.dispatcher.now(key)
 

@@ -37,8 +37,8 @@ from sluice.policy.validation import validate
 _FIRST_LOOK = 60.0
 """Seconds, from when this process began to lead, in which a policy waits for its objectives to be
 measured: that nothing is known for a moment then is no reason to call a policy blind."""
-_SOON = 1.0
-"""Seconds until a policy that waits for that is looked at again."""
+_SPREAD = 5.0
+"""Seconds over which those that have waited in vain are decided after that."""
 
 _AGAIN = 5.0
 """Seconds until a write on a workload that failed is tried again."""
@@ -116,13 +116,12 @@ class Policies:
         return self._later()
 
     async def _reconcile(self, policy: ErrorBudgetPolicy, now: datetime) -> float:
-        looking = self._monotonic() - self._began < _FIRST_LOOK
-        if looking and isinstance(self._kill_switch(), Unread):
-            return _SOON
-        if looking and self._unmeasured(policy):
+        # It is due again at once when the kill switch is read, or an objective of it is measured.
+        waits = self._began + _FIRST_LOOK - self._monotonic()
+        if waits > 0 and (isinstance(self._kill_switch(), Unread) or self._unmeasured(policy)):
             if isinstance(self._kill_switch(), KillSwitch):
                 await self._lift(policy, now)
-            return _SOON
+            return waits + random.uniform(0.0, _SPREAD)  # noqa: S311 - jitter, not a secret
         gathered = self._gather(policy)
         decision = _decide(gathered, now)
         if not await self._carry_out(gathered, decision, now):
