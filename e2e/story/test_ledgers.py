@@ -178,7 +178,8 @@ def test_a_budget_outlives_a_prometheus_that_is_replaced_by_an_empty_one(
     ledger = declared(team)
     until_known(team)
     ledger.until_stored()
-    before = until_counted(team, spent)
+    # No failures of ours: of the slices that are not stored yet nobody knows any more.
+    before = numbers(team)
     assert before.bad > 300
     first.kill()
     second = start(url=forgetful.url)

@@ -271,7 +271,7 @@ class ServiceLevelObjectiveStatus(Status):
         default=None,
         description=(
             "About how much time lies between two samples of the counters: so late bad events may "
-            "show. Looked up every six hours; not of queries."
+            "show. Looked up once a day; not of queries."
         ),
     )
     error_budget: ErrorBudgetStatus | None = Field(

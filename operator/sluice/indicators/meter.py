@@ -40,7 +40,7 @@ _RESTLESS = 1.5
 _ENOUGH_TO_JUDGE = 12
 # Each is a query; those of a year of nightly corrections must not keep an evaluation waiting.
 _MOST_CUT = 48
-_PACE_HOLDS = 6 * HOUR
+_PACE_HOLDS = DAY
 
 _Values = tuple[float | None, ...]
 
