@@ -29,8 +29,8 @@ EVERYWHERE = (
     rights(("list", "watch"), *KINDS)
     | rights(("patch",), *(name.replace(".", "/status.", 1) for name in KINDS))
     | rights(("patch",), "errorbudgetpolicies.sluice.dev")
-    | rights(("list", "watch", "patch"), "deployments.apps")
-    | rights(("list",), "replicasets.apps")
+    | rights(("list", "watch", "patch"), "deployments.apps", "statefulsets.apps", "daemonsets.apps")
+    | rights(("list",), "replicasets.apps", "controllerrevisions.apps")
     | rights(
         ("list", "create", "patch", "delete"),
         "validatingadmissionpolicies.admissionregistration.k8s.io",

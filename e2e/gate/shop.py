@@ -1,4 +1,4 @@
-"""A namespace with Deployments, and freezes of it: what the tests of the gate act on."""
+"""A namespace with workloads, and freezes of it: what the tests of the gate act on."""
 
 import dataclasses
 import itertools
@@ -13,8 +13,9 @@ from e2e.harness import ControlPlane, wait_until
 from e2e.verdict import Verdict
 from sluice.api.metadata import LabelSelector
 from sluice.enforcement.freeze import Freeze, Workload
+from sluice.enforcement.history import workload
+from sluice.enforcement.kinds import KINDS
 from sluice.enforcement.native import Manifest, Rendered, render
-from sluice.enforcement.revisions import workload
 
 Object = dict[str, Any]
 
@@ -55,6 +56,22 @@ def deployment(name: str, *, image: str = "web:1", **labels: str) -> Object:
     }
 
 
+def stateful_set(name: str, *, image: str = "web:1", **spec: Any) -> Object:
+    """A governed StatefulSet of one container."""
+    found = deployment(name, image=image)
+    return {**found, "kind": "StatefulSet", "spec": {**found["spec"], "serviceName": name, **spec}}
+
+
+def daemon_set(name: str, *, image: str = "web:1", **spec: Any) -> Object:
+    """A governed DaemonSet of one container."""
+    found = deployment(name, image=image)
+    del found["spec"]["replicas"]
+    return {**found, "kind": "DaemonSet", "spec": {**found["spec"], **spec}}
+
+
+OF_KIND = {"Deployment": deployment, "StatefulSet": stateful_set, "DaemonSet": daemon_set}
+
+
 def merged(left: Mapping[str, Any], right: Mapping[str, Any]) -> Object:
     """A JSON merge patch applied."""
     result = dict(left)
@@ -88,31 +105,34 @@ class Shop:
         return self.plane.kubectl.json("-n", self.namespace, *arguments)
 
     def deploy(self, *manifests: Object) -> None:
-        """Create or change Deployments and wait until each has its ReplicaSet."""
+        """Create or change workloads and wait until the revision of each is retained."""
         self("apply", "-f", "-", stdin=_list(manifests))
         for manifest in manifests:
-            self.settle(manifest["metadata"]["name"])
+            self.settle(manifest["metadata"]["name"], kind=manifest["kind"])
 
-    def settle(self, name: str) -> None:
-        """Wait until the Deployment controller has made and numbered the current ReplicaSet."""
+    def settle(self, name: str, *, kind: str = "Deployment") -> None:
+        """Wait until the kind's controller has retained and numbered the current revision."""
 
         def settled() -> bool:
-            live = self.get("deployment", name)
-            wanted = live["metadata"]["annotations"].get("deployment.kubernetes.io/revision")
-            found = self.workload(name)
+            live = self.get(kind, name)
+            found = workload(live, self.retained())
             seen = live["status"].get("observedGeneration") == live["metadata"]["generation"]
             newest = found.revisions[0].images if found.revisions else None
-            return seen and wanted is not None and newest == found.images
+            return seen and KINDS[kind].stamp(live) != "" and newest == found.images
 
-        wait_until(settled, timeout=30, what=f"ReplicaSet of {name}")
+        wait_until(settled, timeout=30, what=f"revision of {kind} {name}")
 
-    def workload(self, name: str) -> Workload:
-        return workload(self.get("deployment", name), self.get("replicasets")["items"])
+    def retained(self) -> list[Object]:
+        items: list[Object] = self.get("replicasets,controllerrevisions")["items"]
+        return items
+
+    def workload(self, name: str, *, kind: str = "Deployment") -> Workload:
+        return workload(self.get(kind, name), self.retained())
 
     def workloads(self) -> tuple[Workload, ...]:
-        replica_sets = self.get("replicasets")["items"]
-        items = self.get("deployments", "-lgate=on")["items"]
-        return tuple(workload(item, replica_sets) for item in items)
+        retained = self.retained()
+        items = self.get("deployments,statefulsets,daemonsets", "-lgate=on")["items"]
+        return tuple(workload(item, retained) for item in items)
 
     def freeze(self, action: Literal["Deny", "Warn"] = "Deny") -> Freeze:
         """A freeze of everything here that is governed, for an hour."""
@@ -121,8 +141,10 @@ class Shop:
             policy="default",
             uid="11111111-2222-4333-8444-555555555555",
             action=action,
-            message_prefix="FROZEN by a test: change of Deployment ",
+            message_prefix="FROZEN by a test: change of ",
+            message_infix=" ",
             message_suffix=" denied; scaling, restart and rollback are allowed.",
+            kinds=tuple(KINDS),
             selector=GOVERNED,
             expires=later(hours=1),
             exempt_template_keys=("kubectl.kubernetes.io/restartedAt",),
@@ -150,11 +172,11 @@ class Shop:
 
         return wait_until(said, timeout=timeout, what=f"denied={denied} of {name}")
 
-    def set_image(self, name: str, image: str, *flags: str) -> Verdict:
-        return self.attempt("set", "image", f"deployment/{name}", f"web={image}", *flags)
+    def set_image(self, name: str, image: str, *flags: str, kind: str = "Deployment") -> Verdict:
+        return self.attempt("set", "image", f"{kind}/{name}", f"web={image}", *flags)
 
-    def patch(self, name: str, patch: Object, *flags: str) -> Verdict:
-        arguments = ("patch", "deployment", name, "--type=merge", "--patch-file=/dev/stdin")
+    def patch(self, name: str, patch: Object, *flags: str, kind: str = "Deployment") -> Verdict:
+        arguments = ("patch", kind, name, "--type=merge", "--patch-file=/dev/stdin")
         return self.attempt(*arguments, *flags, stdin=json.dumps(patch))
 
     def replace(self, live: Object, *flags: str) -> Verdict:

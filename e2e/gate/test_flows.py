@@ -9,7 +9,17 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from e2e.gate.shop import CANARY, Shop, apply_gate, changed, deployment, enforced, later, merged
+from e2e.gate.shop import (
+    CANARY,
+    OF_KIND,
+    Shop,
+    apply_gate,
+    changed,
+    deployment,
+    enforced,
+    later,
+    merged,
+)
 from e2e.harness import ControlPlane, wait_until
 from sluice.api.metadata import LabelRequirement, LabelSelector
 from sluice.enforcement.freeze import Override
@@ -66,6 +76,41 @@ def test_undo_rolls_back_and_the_rollback_can_be_rolled_forward_again(shop: Shop
         assert shop("rollout", "undo", "deployment/web").passed
         assert image(shop) == "web:2"
         assert shop.set_image("web", "web:3").denied
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_a_set_is_rolled_back_to_what_its_controller_revisions_hold(shop: Shop, kind: str) -> None:
+    make = OF_KIND[kind]
+    for version in ("web:1", "web:2"):
+        shop.deploy(make("web", image=version))
+    shop("set", "env", f"{kind}/web", "MODE=fancy")
+    wait_until(
+        lambda: len(shop.workload("web", kind=kind).revisions) == 3,
+        timeout=10,
+        what="third revision",
+    )
+    with shop.frozen():
+        assert shop.attempt("set", "env", f"{kind}/web", "MODE=new").denied
+        assert shop("rollout", "undo", f"{kind}/web").passed
+        assert shop.attempt("set", "env", f"{kind}/web", "MODE=new").denied
+        assert shop("rollout", "undo", f"{kind}/web", "--to-revision=1").passed
+        template = shop.get(kind, "web")["spec"]["template"]
+        assert template["spec"]["containers"][0]["image"] == "web:1"
+        assert shop("rollout", "restart", f"{kind}/web").passed
+        assert shop.set_image("web", "web:9", kind=kind).denied
+        assert shop("delete", kind, "web").passed
+
+
+def test_a_workload_of_another_kind_is_no_way_back_for_one_of_the_same_name(shop: Shop) -> None:
+    for number, (kind, make) in enumerate(OF_KIND.items()):
+        shop.deploy(make("web", image=f"old:{kind.lower()}"))
+        shop.deploy(make("web", image=f"new:{number}"))
+    with shop.frozen():
+        for kind in OF_KIND:
+            for other in OF_KIND:
+                image = f"old:{other.lower()}"
+                verdict = shop.set_image("web", image, "--dry-run=server", kind=kind)
+                assert verdict.denied is (kind != other), verdict.said
 
 
 def test_after_a_rollback_the_old_images_are_no_pass_for_other_changes(shop: Shop) -> None:
@@ -279,7 +324,7 @@ def test_an_exempt_user_passes_and_another_does_not(
 
 def test_a_warning_lets_the_change_pass_and_says_so(shop: Shop) -> None:
     two_revisions(shop)
-    freeze = changed(shop.freeze("Warn"), message_prefix="WARNING of a test: Deployment ")
+    freeze = changed(shop.freeze("Warn"), message_prefix="WARNING of a test: ")
     with enforced(shop.plane, render(freeze).manifests):
         wait_until(
             lambda: "WARNING of a test" in shop.set_image("web", "web:8", "--dry-run=server").said,
@@ -364,7 +409,7 @@ def test_data_that_looks_like_code_stays_data(shop: Shop) -> None:
     with shop.frozen(freeze):
         assert shop.set_image("web", "web:9").denied
         verdict = shop.attempt("set", "env", "deployment/web", "MODE=other")
-        assert "FROZEN ' + \" \\ é 🚢 ${x}: web denied" in verdict.said
+        assert "FROZEN ' + \" \\ é 🚢 ${x}: Deployment web denied" in verdict.said
         assert shop("rollout", "undo", "deployment/web").passed
     live = shop.get("deployment", "web")["spec"]["template"]["spec"]["containers"][0]
     assert live["env"][0]["value"] == nasty

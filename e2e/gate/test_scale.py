@@ -38,7 +38,7 @@ def fleet(like: Workload) -> tuple[Workload, ...]:
     def workload(number: int) -> Workload:
         newest = REVISIONS - 1 if number % 5 == 0 else REVISIONS
         known = tuple(revision(one, min(one, newest)) for one in range(1, REVISIONS + 1))
-        return Workload(f"w{number:03}", known[-1].images, known)
+        return Workload("Deployment", f"w{number:03}", known[-1].images, known)
 
     return tuple(map(workload, range(WORKLOADS)))
 

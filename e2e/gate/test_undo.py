@@ -2,25 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
-from kubernetes import client, config
+from kubernetes import client
 
 from e2e.gate.shop import Shop, deployment, later
+from e2e.gate.undoing import Controller
 from e2e.harness import ControlPlane
-from sluice.api.policy import UndoRecord
-from sluice.enforcement.plan import Changes, Records, Want, plan
-from sluice.enforcement.target import Target
+from sluice.enforcement.plan import Want
 
 pytestmark = pytest.mark.controlplane
 
 NOTE = {"example.com/frozen": "by default"}
 WANT = Want("policy-1", pause=True, annotations=NOTE)
 LONG = timedelta(minutes=5)
-_TRIES = 20
 
 
 @pytest.fixture
@@ -30,53 +27,6 @@ def shop(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterato
         shop = Shop(control_plane, namespace)
         shop.deploy(deployment("web", image="web:1"))
         yield shop
-
-
-@dataclass
-class Controller:
-    """Does what a plan says, in its order, and keeps the records as policy statuses would."""
-
-    shop: Shop
-    records: Records = field(default_factory=dict)
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def run(self, *wants: Want, name: str = "web") -> Changes:
-        """Plan and write, and again where somebody else has written in between."""
-        for _ in range(_TRIES):
-            changes = self.planned(*wants, name=name)
-            self.records = changes.records
-            if not changes.clear:
-                break
-            cleared = self.shop.patch(name, changes.clear, "--field-manager=sluice")
-            if cleared.passed:
-                break
-            # The Deployment's controller writes its status and revision while it rolls out.
-            assert "the object has been modified" in cleared.said, cleared.said
-        else:
-            raise AssertionError(cleared.said)
-        if changes.apply:
-            self.apply(changes.apply)
-        self.records = changes.remaining
-        return changes
-
-    def planned(self, *wants: Want, name: str = "web") -> Changes:
-        target = Target.of(self.shop.get("deployment", name))
-        return plan(target, wants, self.records, self.now)
-
-    def apply(self, body: dict[str, Any]) -> None:
-        """Not through kubectl, which would first hand its own fields over to our manager."""
-        with config.new_client_from_config(str(self.shop.plane.kubeconfig)) as connection:
-            client.AppsV1Api(connection).patch_namespaced_deployment(
-                body["metadata"]["name"],
-                self.shop.namespace,
-                body,
-                field_manager="sluice",
-                _content_type="application/apply-patch+yaml",
-            )
-
-    @property
-    def open(self) -> list[UndoRecord]:
-        return [one for some in self.records.values() for one in some]
 
 
 @dataclass(frozen=True)
@@ -280,7 +230,7 @@ def test_a_crash_between_any_two_steps_is_made_good(shop: Shop, steps: int) -> N
     if steps > 1 and changes.apply:
         controller.apply(changes.apply)
     controller.records = changes.remaining if steps > 2 else controller.records
-    again = Controller(shop, controller.records, later(minutes=1))
+    again = Controller(shop, records=controller.records, now=later(minutes=1))
     again.run(WANT)
     assert seen(shop).paused
     again.run()

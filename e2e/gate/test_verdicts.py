@@ -1,58 +1,79 @@
-"""What a freeze denies and what it lets pass, one change at a time, by either gate.
+"""What a freeze denies and what it lets pass, one change at a time, by either gate and kind.
 
 The changes are server-side dry-runs: admission decides on them as on real ones.
 """
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
-from e2e.gate.shop import Shop, deployment, merged
+from e2e.gate.shop import OF_KIND, Object, Shop, merged
 from e2e.gate.webhook import frozen as frozen_by_webhook
 from e2e.gate.webhook import opted_in
 from e2e.harness import ControlPlane
+from e2e.verdict import Verdict
 
 pytestmark = pytest.mark.controlplane
 
-CONTAINERS = ("spec", "template", "spec", "containers")
+
+@dataclass(frozen=True)
+class Frozen:
+    """A frozen namespace with governed workloads of one kind, of which `web` is tried to change."""
+
+    shop: Shop
+    kind: str
+
+    def attempt(self, *change: str) -> Verdict:
+        """Run kubectl, with the kind in place of KIND."""
+        arguments = [it.replace("KIND", self.kind) for it in change]
+        return self.shop.attempt(*arguments, "--dry-run=server")
+
+    def patch(self, patch: Object) -> Verdict:
+        return self.shop.patch("web", patch, "--dry-run=server", kind=self.kind)
 
 
-@pytest.fixture(scope="module", params=["native", "webhook"])
-def frozen(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Shop]:
+@pytest.fixture(
+    scope="module",
+    params=[(gate, kind) for gate in ("native", "webhook") for kind in OF_KIND],
+    ids="-".join,
+)
+def frozen(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Frozen]:
     """`web` ran with web:1, then with web:2 in three variants; web:2 is running."""
-    with opted_in(control_plane, f"gate-verdicts-{request.param}") as shop:
-        shop.deploy(deployment("web", image="web:1"))
-        shop("annotate", "deployment/web", "kubernetes.io/change-cause=first")
-        shop.deploy(deployment("web", image="web:2"))
+    gate, kind = request.param
+    make = OF_KIND[kind]
+    with opted_in(control_plane, f"gate-verdicts-{gate}-{kind.lower()}") as shop:
+        shop.deploy(make("web", image="web:1"))
+        shop("annotate", f"{kind}/web", "kubernetes.io/change-cause=first")
+        shop.deploy(make("web", image="web:2"))
         for mode in ("fast", "safe"):
-            shop("set", "env", "deployment/web", f"MODE={mode}")
-            shop("rollout", "status", "deployment/web")
-        shop.settle("web")
-        shop.deploy(merged(deployment("aside"), {"metadata": {"labels": {"gate": "off"}}}))
-        if request.param == "native":
-            with shop.frozen():
-                yield shop
-        else:
+            shop("set", "env", f"{kind}/web", f"MODE={mode}")
+            shop("rollout", "status", f"{kind}/web", "--timeout=60s")
+        shop.settle("web", kind=kind)
+        shop.deploy(merged(make("aside"), {"metadata": {"labels": {"gate": "off"}}}))
+        if gate == "webhook":
             request.getfixturevalue("gate")
-            with frozen_by_webhook(shop):
-                yield shop
+        with shop.frozen() if gate == "native" else frozen_by_webhook(shop):
+            yield Frozen(shop, kind)
 
 
 DENIED = {
-    "a new image": ("set", "image", "deployment/web", "web=web:3"),
-    "another environment": ("set", "env", "deployment/web", "MODE=new"),
-    "an environment less": ("set", "env", "deployment/web", "MODE-"),
-    "other resources": ("set", "resources", "deployment/web", "--limits=cpu=1"),
-    "another service account": ("set", "serviceaccount", "deployment/web", "robot"),
+    "a new image": ("set", "image", "KIND/web", "web=web:3"),
+    "another environment": ("set", "env", "KIND/web", "MODE=new"),
+    "an environment less": ("set", "env", "KIND/web", "MODE-"),
+    "other resources": ("set", "resources", "KIND/web", "--limits=cpu=1"),
+    "another service account": ("set", "serviceaccount", "KIND/web", "robot"),
 }
 
 
 @pytest.mark.parametrize("change", DENIED.values(), ids=DENIED.keys())
-def test_a_change_of_the_pod_template_is_denied(frozen: Shop, change: tuple[str, ...]) -> None:
-    verdict = frozen.attempt(*change, "--dry-run=server")
+def test_a_change_of_the_pod_template_is_denied(frozen: Frozen, change: tuple[str, ...]) -> None:
+    verdict = frozen.attempt(*change)
     assert verdict.denied
-    assert "web denied; scaling, restart and rollback are allowed." in verdict.said
+    said = rf"[Cc]hange of {frozen.kind} (\S+/)?web denied; scaling, restart and rollback are"
+    assert re.search(said, verdict.said), verdict.said
 
 
 PATCHES_DENIED = {
@@ -91,31 +112,46 @@ PATCHES_DENIED = {
 
 
 @pytest.mark.parametrize("patch", PATCHES_DENIED.values(), ids=PATCHES_DENIED.keys())
-def test_a_change_that_deploys_or_evades_is_denied(frozen: Shop, patch: dict[str, object]) -> None:
-    verdict = frozen.patch("web", patch, "--dry-run=server")
+def test_a_change_that_deploys_or_evades_is_denied(frozen: Frozen, patch: Object) -> None:
+    verdict = frozen.patch(patch)
     assert verdict.denied, verdict.said
 
 
 PASSES = {
-    "scaling": ("scale", "deployment/web", "--replicas=3"),
-    "undo": ("rollout", "undo", "deployment/web"),
+    "undo": ("rollout", "undo", "KIND/web"),
     "undo to another environment of the same image": (
-        *("rollout", "undo", "deployment/web"),
+        *("rollout", "undo", "KIND/web"),
         "--to-revision=2",
     ),
-    "undo to another image": ("rollout", "undo", "deployment/web", "--to-revision=1"),
-    "an annotation": ("annotate", "deployment/web", "note=x"),
-    "a label that does not govern": ("label", "deployment/web", "team=x"),
-    "deletion": ("delete", "deployment/web"),
-    "creation": ("create", "deployment", "fresh", "--image=web:9"),
-    "an image of an ungoverned workload": ("set", "image", "deployment/aside", "web=web:9"),
+    "undo to another image": ("rollout", "undo", "KIND/web", "--to-revision=1"),
+    "an annotation": ("annotate", "KIND/web", "note=x"),
+    "a label that does not govern": ("label", "KIND/web", "team=x"),
+    "deletion": ("delete", "KIND/web"),
+    "an image of an ungoverned workload": ("set", "image", "KIND/aside", "web=web:9"),
 }
 
 
 @pytest.mark.parametrize("change", PASSES.values(), ids=PASSES.keys())
-def test_what_does_not_deploy_passes(frozen: Shop, change: tuple[str, ...]) -> None:
-    verdict = frozen.attempt(*change, "--dry-run=server")
+def test_what_does_not_deploy_passes(frozen: Frozen, change: tuple[str, ...]) -> None:
+    verdict = frozen.attempt(*change)
     assert verdict.passed, verdict.said
+
+
+def test_a_new_workload_passes(frozen: Frozen) -> None:
+    manifest = json.dumps(OF_KIND[frozen.kind]("fresh", image="web:9"))
+    verdict = frozen.shop.attempt("create", "-f", "-", "--dry-run=server", stdin=manifest)
+    assert verdict.passed, verdict.said
+
+
+def test_scaling_passes(frozen: Frozen) -> None:
+    if frozen.kind == "DaemonSet":
+        assert "could not find the requested resource" in frozen.attempt(*SCALING).said
+    else:
+        assert frozen.attempt(*SCALING).passed
+        assert frozen.patch({"spec": {"replicas": 7}}).passed
+
+
+SCALING = ("scale", "KIND/web", "--replicas=3")
 
 
 PATCHES_PASS = {
@@ -128,11 +164,8 @@ PATCHES_PASS = {
             }
         }
     },
-    "replicas through the spec": {"spec": {"replicas": 7}},
-    "pause": {"spec": {"paused": True}},
-    "strategy": {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}},
     "history limit": {"spec": {"revisionHistoryLimit": 3}},
-    "progress deadline": {"spec": {"progressDeadlineSeconds": 30}},
+    "seconds until ready": {"spec": {"minReadySeconds": 30}},
     "an owner that does not control": {
         "metadata": {
             "ownerReferences": [
@@ -148,14 +181,38 @@ PATCHES_PASS = {
 }
 
 
+PATCHES_OF_A_KIND: dict[str, list[Object]] = {
+    "Deployment": [
+        {"spec": {"paused": True}},
+        {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}},
+        {"spec": {"progressDeadlineSeconds": 30}},
+    ],
+    "StatefulSet": [
+        {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}}},
+        {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}},
+        {"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}},
+    ],
+    "DaemonSet": [
+        {"spec": {"updateStrategy": {"rollingUpdate": {"maxUnavailable": 2}}}},
+        {"spec": {"updateStrategy": {"type": "OnDelete"}}},
+    ],
+}
+
+
 @pytest.mark.parametrize("patch", PATCHES_PASS.values(), ids=PATCHES_PASS.keys())
-def test_a_change_beside_the_pod_template_passes(frozen: Shop, patch: dict[str, object]) -> None:
-    verdict = frozen.patch("web", patch, "--dry-run=server")
+def test_a_change_beside_the_pod_template_passes(frozen: Frozen, patch: Object) -> None:
+    verdict = frozen.patch(patch)
     assert verdict.passed, verdict.said
 
 
-def test_the_status_subresource_passes(frozen: Shop) -> None:
-    patch = json.dumps({"status": {"replicas": 1}})
-    arguments = ("patch", "deployment", "web", "--subresource=status", "--type=merge", "-p", patch)
-    verdict = frozen.attempt(*arguments, "--dry-run=server")
+def test_how_a_kind_rolls_out_may_be_changed(frozen: Frozen) -> None:
+    for patch in PATCHES_OF_A_KIND[frozen.kind]:
+        verdict = frozen.patch(patch)
+        assert verdict.passed, verdict.said
+
+
+def test_the_status_subresource_passes(frozen: Frozen) -> None:
+    patch = json.dumps({"status": {"observedGeneration": 1}})
+    arguments = ("patch", "KIND", "web", "--subresource=status", "--type=merge", "-p", patch)
+    verdict = frozen.attempt(*arguments)
     assert verdict.passed, verdict.said

@@ -3,11 +3,11 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from e2e.gate.shop import GOVERNED, Object, Shop, deployment, later, merged
+from e2e.gate.shop import GOVERNED, OF_KIND, Object, Shop, deployment, later, merged
 from e2e.gate.webhook import (
     Gate,
     decide,
@@ -18,7 +18,6 @@ from e2e.gate.webhook import (
     rights,
 )
 from e2e.harness import ControlPlane, wait_until
-from sluice.api.policy import WorkloadKind
 
 pytestmark = pytest.mark.controlplane
 
@@ -139,17 +138,7 @@ def test_a_rollback_and_a_restart_are_real_and_told_of_the_freeze(gate: Gate, sh
     assert gate.judged(rule="Rollback") >= 1
 
 
-def workload(kind: str, name: str, image: str) -> Object:
-    """A governed workload of any kind."""
-    found = deployment(name, image=image) | {"kind": kind}
-    if kind == "DaemonSet":
-        del found["spec"]["replicas"]
-    if kind == "StatefulSet":
-        found["spec"]["serviceName"] = name
-    return found
-
-
-@pytest.mark.parametrize("kind", get_args(WorkloadKind))
+@pytest.mark.parametrize("kind", OF_KIND)
 def test_every_kind_is_frozen_and_can_be_rolled_back_by_kubectl(
     gate: Gate, shop: Shop, kind: str
 ) -> None:
@@ -159,9 +148,9 @@ def test_every_kind_is_frozen_and_can_be_rolled_back_by_kubectl(
     def retained() -> int:
         return len(shop.get(revisions)["items"])
 
-    apply(shop, workload(kind, "db", "db:1"))
+    apply(shop, OF_KIND[kind]("db", image="db:1"))
     wait_until(lambda: retained() == 1, timeout=30, what=f"the first revision of {target}")
-    apply(shop, workload(kind, "db", "db:2"))
+    apply(shop, OF_KIND[kind]("db", image="db:2"))
     wait_until(lambda: retained() == 2, timeout=30, what=f"the second revision of {target}")
     with frozen(shop):
         assert shop.attempt("set", "image", target, "web=db:3").denied

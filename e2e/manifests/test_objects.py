@@ -115,7 +115,7 @@ def test_defaults_are_written_into_a_new_policy(objects: Objects) -> None:
     assert spec["recovery"] == {"above": "5", "for": "30m"}
     assert spec["whenBlind"] == {"holdFor": "1h", "then": "Open"}
     assert spec["overrides"] == {"maxDuration": "24h"}
-    assert spec["workloads"] == {"kinds": ["Deployment"]}
+    assert spec["workloads"] == {"kinds": ["Deployment", "StatefulSet", "DaemonSet"]}
     assert spec["exemptions"] == {"templateKeys": ["kubectl.kubernetes.io/restartedAt"]}
 
 

@@ -44,6 +44,19 @@ def stages(**freeze: Any) -> list[Object]:
     return [{"name": "Healthy", "admission": "Allow"}, DENY | freeze]
 
 
+def stateful_set(name: str = "web", **spec: Any) -> Object:
+    """A StatefulSet of one container, which is called after it."""
+    found = deployment(name)
+    return {**found, "kind": "StatefulSet", "spec": found["spec"] | {"serviceName": name} | spec}
+
+
+def daemon_set(name: str = "web", **spec: Any) -> Object:
+    """A DaemonSet of one container, which is called after it."""
+    found = deployment(name)
+    del found["spec"]["replicas"]
+    return {**found, "kind": "DaemonSet", "spec": found["spec"] | spec}
+
+
 def deployment(name: str = "web", *, replicas: int = 1) -> Object:
     """A Deployment of one container, which is called after it."""
     labels = {"app": name}

@@ -23,11 +23,11 @@ PAUSE = stages(pauseRollouts=True, annotate={"team.example/frozen": "yes"})
 
 
 @contextmanager
-def refused(plane: ControlPlane, group: str, resource: str) -> Iterator[None]:
-    """The API server refuses what the controller writes on `resource`."""
+def refused(plane: ControlPlane, group: str, *resources: str) -> Iterator[None]:
+    """The API server refuses what the controller writes on `resources`."""
     admission: Object = {"apiVersion": "admissionregistration.k8s.io/v1"}
     metadata: Object = {"name": "refuses-the-controller"}
-    rule = {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource]}
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "resources": list(resources)}
     spec = {
         "matchConstraints": {"resourceRules": [rule | {"operations": ["UPDATE"]}]},
         "validations": [{"expression": f"request.userInfo.username != '{ACCOUNT}'"}],

@@ -11,12 +11,17 @@ from e2e.chart.rights import Right, Rights
 from e2e.stack import ACCOUNT, NAMESPACE, Stack, installed
 from e2e.story.audit import POLICY as AUDIT_POLICY
 from e2e.story.audit import Request, requests
-from e2e.story.manifests import stages
+from e2e.story.manifests import daemon_set, stages, stateful_set
 from e2e.story.team import POLICY, Team
 from e2e.story.test_sources import Platform
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
 
+HOLDS = [
+    ("deployment", ".spec.paused", "true"),
+    ("statefulset", ".spec.updateStrategy.rollingUpdate.partition", "2147483647"),
+    ("daemonset", ".spec.updateStrategy.type", "OnDelete"),
+]
 NOT_THERE_YET = 404
 """The answer to who reads what does not exist, such as a kill switch that is not engaged."""
 
@@ -46,9 +51,11 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
     with stack.plane.namespace("audited") as namespace:
         team = Team(stack, namespace, stack.take())
         freeze = stages(pauseRollouts=True, annotate={"team.example/frozen": "yes"})
-        team.start(stages=freeze)
+        team.start(stateful_set(), daemon_set(), stages=freeze)
         team.freeze()
-        team.until("paused", lambda: team.field("deployment", "web", ".spec.paused") == "true")
+        team.until(
+            "held", lambda: all(team.field(kind, "web", path) == it for kind, path, it in HOLDS)
+        )
         override(team)
         correction(team)
         kill_switch(team)

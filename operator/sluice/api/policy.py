@@ -21,7 +21,7 @@ from sluice.api.base import (
 from sluice.api.metadata import Condition, LabelKey, LabelSelector, ShortlyNamed
 from sluice.api.slo import Level
 
-WorkloadKind = Literal["Deployment"]
+WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
 PercentThreshold = Annotated[str, Field(pattern=r"^-?[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=8)]
 
 
@@ -89,12 +89,14 @@ class WorkloadReference(Spec):
         default=LabelSelector(), description="Workloads with these labels; `{}` is all."
     )
     kinds: list[WorkloadKind] = Field(
-        default=["Deployment"],
+        default=["Deployment", "StatefulSet", "DaemonSet"],
         min_length=1,
-        max_length=1,
-        description="Kinds of workloads.",
+        max_length=3,
+        description="And of these kinds.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+
+    _each_once = field_validator("kinds")(each_once)
 
 
 class BurnRateCondition(Spec):
@@ -152,8 +154,9 @@ class Stage(Spec):
         default=False,
         strict=True,
         description=(
-            "Also set `spec.paused` on governed Deployments, which holds a rollout that is under "
-            "way. It blocks `kubectl rollout undo` too: a rollback must then be applied."
+            "Also hold rollouts that are under way: `spec.paused` of governed Deployments, the "
+            "partition of StatefulSets, `OnDelete` as update strategy of DaemonSets. It holds "
+            "rollbacks too, and `kubectl rollout undo` of a Deployment is refused."
         ),
     )
     annotate: dict[LabelKey, Annotated[str, Field(max_length=1024)]] = Field(

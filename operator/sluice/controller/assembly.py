@@ -38,11 +38,11 @@ from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import (
     CORRECTIONS,
-    DEPLOYMENTS,
     OBJECTIVES,
     OVERRIDES,
     POLICIES,
     SOURCES,
+    WORKLOADS,
     Resource,
 )
 from sluice.policy.objective import ObjectiveState
@@ -219,7 +219,7 @@ class Assembly:
                 await self.observe(resource, None, body)
                 listed.add(key_of(resource, body))
         for key in self.cache.retain(resource, listed, began=began):
-            self._gone(key)
+            self._gone(resource, key)
         if resource is OBJECTIVES:
             self._listed = since
 
@@ -227,12 +227,12 @@ class Assembly:
         """Take one watch event in, and evaluate what it concerns."""
         key = key_of(resource, body)
         if kind == "DELETED":
-            self._gone(key, self.cache.drop(key))
+            self._gone(resource, key, self.cache.drop(key))
             return
         before, after = self.cache.put(resource, body)
         if resource is SOURCES:
             self._sources.appeared(key.name)
-        if resource is DEPLOYMENTS:
+        if isinstance(after, Workload):
             if before != after:
                 self._policies_of(key.namespace, after=_COALESCE)
             return
@@ -257,8 +257,8 @@ class Assembly:
         for key in self.cache.keys(POLICIES):
             self.dispatcher.now(key)
 
-    def _gone(self, key: Key, was: object = None) -> None:
-        if key.plural != DEPLOYMENTS.plural:
+    def _gone(self, resource: Resource, key: Key, was: object = None) -> None:
+        if resource.kind not in WORKLOADS:
             self.dispatcher.now(key)
         if key.plural == CORRECTIONS.plural:
             self._recount(key.namespace, was)

@@ -1,6 +1,6 @@
 """Lifts all that is enforced for a policy; the controller and `sluice thaw` do it the same way."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,10 @@ from sluice.api.policy import (
 from sluice.api.reading import read
 from sluice.controller.policy_plan import Live, workload_changes
 from sluice.controller.policy_writer import PolicyWriter
+from sluice.enforcement.kinds import KINDS
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Malformed
-from sluice.kube.resources import DEPLOYMENTS, POLICIES, REPLICA_SETS
+from sluice.kube.resources import POLICIES, RETAINED, WORKLOADS, Resource
 
 
 class NotLiftedError(Exception):
@@ -61,7 +62,7 @@ async def lift(
     """
     gates = await writer.gates_of(policy, expected=True)
     refused = await writer.gates(policy, gates, ())
-    live = await read_live(policy, api=api, cache=cache, revisions=False)
+    live = await read_live(policy, api=api, cache=cache, kinds=WORKLOADS)
     changes = workload_changes(policy, None, governed=(), live=live, now=now)
     failed = await writer.workloads(changes)
     # A gate that is still there is no reason to keep workloads paused.
@@ -72,24 +73,42 @@ async def lift(
 
 
 async def read_live(
-    policy: ErrorBudgetPolicy, *, api: ApiServer, cache: Cache, revisions: bool
+    policy: ErrorBudgetPolicy,
+    *,
+    api: ApiServer,
+    cache: Cache,
+    kinds: Collection[str],
+    revisions_of: Collection[str] = (),
 ) -> Live:
-    """The Deployments of the policy's namespace as they are now, with `revisions` if need be."""
+    """The workloads of the policy's namespace as they are now.
+
+    Args:
+        policy: the policy.
+        api: where they are read.
+        cache: where the other policies of the namespace are known from.
+        kinds: the kinds of workloads that are read.
+        revisions_of: those of them whose retained revisions are read too.
+    """
     namespace = policy.metadata.namespace
-    replica_sets: list[Mapping[str, Any]] = []
-    if revisions:
-        replica_sets = [it async for it in api.list(REPLICA_SETS, namespace=namespace)]
-    # A list's items carry no kind, which every manifest made from them needs.
-    kind = {"apiVersion": DEPLOYMENTS.api_version, "kind": DEPLOYMENTS.kind}
+    retained = sorted({KINDS[kind].retained_as for kind in revisions_of})
     return Live(
-        deployments=[{**kind, **it} async for it in api.list(DEPLOYMENTS, namespace=namespace)],
-        replica_sets=replica_sets,
+        workloads=[it for kind in kinds async for it in _list(api, WORKLOADS[kind], namespace)],
+        retained=[it for kind in retained async for it in _list(api, RETAINED[kind], namespace)],
         others={
             other.metadata.uid: other.status.workloads.changed
             for other in _policies(cache, namespace)
             if other.metadata.uid != policy.metadata.uid
         },
     )
+
+
+async def _list(
+    api: ApiServer, resource: Resource, namespace: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    """A list's items carry no kind, which every manifest made from them needs."""
+    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+    async for item in api.list(resource, namespace=namespace):
+        yield {**kind, **item}
 
 
 def _policies(cache: Cache, namespace: str) -> Iterator[ErrorBudgetPolicy]:

@@ -27,10 +27,15 @@ from sluice.enforcement.plan import Records
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import POLICIES
+from sluice.kube.resources import POLICIES, WORKLOADS
 from sluice.policy.decision import Decision, decide
 from sluice.policy.objective import ObjectiveState
-from sluice.policy.selection import Labelled, select_objectives, select_workloads
+from sluice.policy.selection import (
+    Labelled,
+    WorkloadName,
+    select_objectives,
+    select_workloads,
+)
 from sluice.policy.status import memory_from_status
 from sluice.policy.validation import validate
 
@@ -50,7 +55,9 @@ class Gathered:
 
     policy: ErrorBudgetPolicy
     states: tuple[ObjectiveState, ...]
-    governed: tuple[str, ...]
+    governed: tuple[WorkloadName, ...]
+    existing: frozenset[str]
+    """The kinds of workloads that there are in its namespace, or were when they were changed."""
     marked: bool
     switch: KillSwitch | None
 
@@ -167,7 +174,9 @@ class Policies:
             policy.spec.objectives,
             [Labelled(name, it.metadata.labels) for name, it in objectives.items()],
         )
-        workloads = [it for it in self._cache.workloads(namespace) if not it.controlled]
+        every_one = self._cache.workloads(namespace)
+        workloads = [it for it in every_one if not it.controlled]
+        changed = {record.kind for record in policy.status.workloads.changed}
         return Gathered(
             policy=policy,
             states=(
@@ -176,9 +185,9 @@ class Policies:
             ),
             governed=select_workloads(
                 policy.spec.workloads,
-                [Labelled(it.key.name, it.labels) for it in workloads],
-                kind="Deployment",
+                [(WorkloadName(it.kind, it.key.name), it.labels) for it in workloads],
             ),
+            existing=frozenset({it.kind for it in every_one} | (changed & WORKLOADS.keys())),
             marked=any(it.marked for it in workloads),
             switch=switch if isinstance(switch := self._kill_switch(), KillSwitch) else None,
         )
@@ -195,7 +204,13 @@ class Policies:
         touches = bool(wanted.pause or wanted.annotations or policy.status.workloads.changed)
         live = Live()
         if gates or touches or gathered.marked:
-            live = await read_live(policy, api=self._api, cache=self._cache, revisions=gates)
+            live = await read_live(
+                policy,
+                api=self._api,
+                cache=self._cache,
+                kinds=sorted(gathered.existing),
+                revisions_of={it.kind for it in gathered.governed} if gates else (),
+            )
         if gates or touches:
             policy = await self._writer.hold(policy)
         overrides = policy_plan.active_overrides(

@@ -22,16 +22,18 @@ from sluice.api.policy import (
 from sluice.api.reasons import Reason
 from sluice.enforcement import names
 from sluice.enforcement.freeze import Freeze, Override
+from sluice.enforcement.history import workload as with_revisions
+from sluice.enforcement.kinds import HOLDS
 from sluice.enforcement.native import Manifest, Rendered, render
 from sluice.enforcement.plan import Changes, Problem, Want, plan
-from sluice.enforcement.revisions import workload as with_revisions
-from sluice.enforcement.target import PAUSED, Target, annotation_key
+from sluice.enforcement.target import Target, annotation_key
 from sluice.kube.kill_switch import KillSwitch
 from sluice.policy.conditions import claims
 from sluice.policy.decision import Decision
 from sluice.policy.expansion import UnknownVariable, annotations
-from sluice.policy.message import denial_parts, warning
+from sluice.policy.message import DenialParts, denial_parts, warning
 from sluice.policy.override import Active, verdict
+from sluice.policy.selection import WorkloadName
 from sluice.policy.status import history, status_fields
 
 _SHOWN = 3
@@ -43,13 +45,13 @@ class Live:
     """What the API server showed of a namespace for a policy that has something to enforce.
 
     Attributes:
-        deployments: all Deployments, as the API server shows them, managed fields included.
-        replica_sets: all ReplicaSets.
+        workloads: all workloads, as the API server shows them, kinds and managed fields included.
+        retained: what their revisions are retained as.
         others: undo records of the namespace's other policies, by uid: their fields stay.
     """
 
-    deployments: Sequence[Mapping[str, Any]] = ()
-    replica_sets: Sequence[Mapping[str, Any]] = ()
+    workloads: Sequence[Mapping[str, Any]] = ()
+    retained: Sequence[Mapping[str, Any]] = ()
     others: Mapping[str, Sequence[UndoRecord]] | None = None
 
 
@@ -89,7 +91,7 @@ def gates(
     policy: ErrorBudgetPolicy,
     decision: Decision,
     *,
-    governed: Iterable[str],
+    governed: Iterable[WorkloadName],
     live: Live,
     overrides: Iterable[tuple[GateOverride, Active]],
     there: Iterable[Manifest],
@@ -100,22 +102,24 @@ def gates(
         return Rendered(())
     wanted = set(governed)
     denies = decision.effective is Admission.DENY
-    prefix, suffix = _texts(policy, decision)
+    text = _text(policy, decision)
     freeze = Freeze(
         namespace=policy.metadata.namespace,
         policy=policy.metadata.name,
         uid=policy.metadata.uid,
         action="Deny" if denies else "Warn",
-        message_prefix=prefix,
-        message_suffix=suffix,
+        message_prefix=text.prefix,
+        message_infix=text.infix,
+        message_suffix=text.suffix,
+        kinds=tuple(policy.spec.workloads.kinds),
         selector=policy.spec.workloads.selector,
         expires=decision.expires or _warned_until(policy, there, now),
         exempt_template_keys=tuple(policy.spec.exemptions.template_keys),
         exempt_users=tuple(policy.spec.exemptions.service_accounts),
         workloads=tuple(
-            with_revisions(one, live.replica_sets)
-            for one in live.deployments
-            if one["metadata"]["name"] in wanted
+            with_revisions(one, live.retained)
+            for one in live.workloads
+            if WorkloadName(one["kind"], one["metadata"]["name"]) in wanted
         ),
         overrides=tuple(
             Override(until=active.until, workloads=tuple(override.spec.workloads))
@@ -125,12 +129,11 @@ def gates(
     return render(freeze)
 
 
-def _texts(policy: ErrorBudgetPolicy, decision: Decision) -> tuple[str, str]:
+def _text(policy: ErrorBudgetPolicy, decision: Decision) -> DenialParts:
     if decision.effective is Admission.DENY:
-        parts = denial_parts(decision, policy.spec, workload_kind="Deployment")
-        return parts.prefix, parts.suffix
+        return denial_parts(decision, policy.spec)
     namespace = policy.metadata.namespace
-    return f"{warning(decision)} Change of Deployment {namespace}/", " passes."
+    return DenialParts(f"{warning(decision)} Change of ", f" {namespace}/", " passes.")
 
 
 def _warned_until(policy: ErrorBudgetPolicy, there: Iterable[Manifest], now: datetime) -> datetime:
@@ -163,7 +166,7 @@ def workload_changes(
     policy: ErrorBudgetPolicy,
     wanted: Want | None,
     *,
-    governed: Iterable[str],
+    governed: Iterable[WorkloadName],
     live: Live,
     now: datetime,
 ) -> list[tuple[Target, Changes]]:
@@ -171,13 +174,14 @@ def workload_changes(
     uid, governed_names = policy.metadata.uid, set(governed)
     mine = policy.status.workloads.changed
     changes = []
-    for deployment in live.deployments:
-        target = Target.of(deployment)
-        records = {uid: [one for one in mine if one.name == target.name]}
+    for workload in live.workloads:
+        target = Target.of(workload)
+        name = WorkloadName(target.kind, target.name)
+        records = {uid: [one for one in mine if WorkloadName(one.kind, one.name) == name]}
         for other, theirs in (live.others or {}).items():
             records[other] = [one for one in theirs if one.uid == target.uid]
         wants = [_kept(other, theirs) for other, theirs in records.items() if other != uid]
-        if wanted is not None and target.name in governed_names:
+        if wanted is not None and name in governed_names:
             wants.append(wanted)
         changes.append((target, plan(target, wants, records, now)))
     return changes
@@ -196,7 +200,7 @@ def _kept(uid: str, records: Iterable[UndoRecord]) -> Want:
     pause, notes = False, {}
     for record in records:
         key = annotation_key(record.field)
-        if record.field == PAUSED:
+        if record.field in HOLDS:
             pause = True
         elif key is not None:
             notes[key] = str(json.loads(record.value))
@@ -276,8 +280,8 @@ def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) 
     return Claim(ConditionType.ENFORCING, "True", reason, message)
 
 
-def _record_key(record: UndoRecord) -> tuple[str, str, str]:
-    return record.name, record.uid, record.field
+def _record_key(record: UndoRecord) -> tuple[str, str, str, str]:
+    return record.kind, record.name, record.uid, record.field
 
 
 def _whole(now: datetime) -> datetime:

@@ -20,8 +20,8 @@ from sluice.kube.cache import Cache
 from sluice.kube.resources import (
     ADMISSION_BINDINGS,
     ADMISSION_POLICIES,
-    DEPLOYMENTS,
     POLICIES,
+    WORKLOADS,
 )
 from sluice.policy.decision import Decision
 from sluice.telemetry.metrics import Metrics
@@ -195,18 +195,19 @@ class PolicyWriter:
         await events.post(self._api, event, identity=self._identity, now=self._clock())
 
     async def _workload(self, target: Target, change: Changes) -> str | None:
+        resource = WORKLOADS[target.kind]
         try:
             if change.clear is not None:
                 await self._api.merge(
-                    DEPLOYMENTS, target.name, change.clear, namespace=target.namespace
+                    resource, target.name, change.clear, namespace=target.namespace
                 )
             if change.apply is not None:
-                await self._api.apply(DEPLOYMENTS, change.apply, force=False)
+                await self._api.apply(resource, change.apply, force=change.force)
         except ApiError as error:
             self._metrics.writes.labels("workload", "error").inc()
             if error.not_found:
                 return None  # it is gone, and what was changed on it with it
-            return f"Deployment {target.namespace}/{target.name}: {error.message}"
+            return f"{target.kind} {target.namespace}/{target.name}: {error.message}"
         if change.clear is not None or change.apply is not None:
             self._metrics.writes.labels("workload", "ok").inc()
         return None

@@ -1,4 +1,4 @@
-"""CEL conditions over one admission request; every one is total for a valid Deployment.
+"""CEL conditions over one admission request; every one is total for a valid workload.
 
 An expression that fails to evaluate lets the request pass (`failurePolicy: Ignore`), so whatever
 a requester could do to make one fail would be a way around the freeze: fields that may be absent
@@ -13,6 +13,9 @@ from datetime import datetime
 from sluice.api.metadata import LabelRequirement, LabelSelector
 from sluice.enforcement import cel
 from sluice.enforcement.freeze import Override
+
+WORKLOAD = "request.kind.kind + '/' + object.metadata.name"
+"""The workload's kind and name, as `Workload.key`."""
 
 _MAX_ANNOTATIONS = 256
 """Pod template annotations compared one by one; more of them are compared by nothing and denied."""
@@ -67,10 +70,9 @@ def written_after(instant: datetime) -> str:
 
 
 def between(low: str | None, high: str | None) -> str:
-    """Whether the object's name is in [low, high); None is unbounded."""
-    name = "object.metadata.name"
-    bounds = [f"{name} >= {cel.string(low)}"] if low is not None else []
-    bounds += [f"{name} < {cel.string(high)}"] if high is not None else []
+    """Whether the workload's kind and name are in [low, high); None is unbounded."""
+    bounds = [f"{WORKLOAD} >= {cel.string(low)}"] if low is not None else []
+    bounds += [f"{WORKLOAD} < {cel.string(high)}"] if high is not None else []
     return cel.every(bounds)
 
 

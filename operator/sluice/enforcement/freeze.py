@@ -25,16 +25,25 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A governed Deployment: its name, the images it runs now, and what it can roll back to."""
+    """A governed workload: kind and name, the images it runs now, and what it can roll back to."""
 
+    kind: str
     name: str
     images: Mapping[str, str]
     revisions: tuple[Revision, ...] = ()
 
+    @property
+    def key(self) -> str:
+        """What tells it from all others of its namespace."""
+        return f"{self.kind}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Changes of `workloads` (all that are governed if empty) pass until `until`, inclusive."""
+    """Changes of `workloads` pass until `until`, inclusive.
+
+    They are names, for workloads of every kind; all that are governed if there are none.
+    """
 
     until: datetime
     workloads: tuple[str, ...] = ()
@@ -49,13 +58,15 @@ class Freeze:
         policy: the policy's name.
         uid: the policy's uid.
         action: deny changes, or let them pass with a warning.
-        message_prefix: what the requester reads, up to the workload's name.
+        message_prefix: what the requester reads, up to the workload's kind.
+        message_infix: from there to its name.
         message_suffix: the rest of it.
-        selector: which Deployments are governed.
+        kinds: which kinds of workloads are governed.
+        selector: and which of them.
         expires: the freeze ends then unless it is rendered again before.
         exempt_template_keys: annotations of the pod template whose change is no deployment.
         exempt_users: user names whose changes pass.
-        workloads: the governed Deployments that exist, for their revisions.
+        workloads: the governed workloads that exist, for their revisions.
         overrides: who may pass nevertheless.
     """
 
@@ -64,7 +75,9 @@ class Freeze:
     uid: str
     action: Literal["Deny", "Warn"]
     message_prefix: str
+    message_infix: str
     message_suffix: str
+    kinds: tuple[str, ...]
     selector: LabelSelector
     expires: datetime
     exempt_template_keys: tuple[str, ...] = ()

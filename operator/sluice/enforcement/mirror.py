@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from sluice.api.base import Status, Time
 from sluice.api.policy import UndoRecord
-from sluice.enforcement.target import PAUSED, annotation_key
+from sluice.enforcement.kinds import HOLDS
+from sluice.enforcement.target import annotation_key
 
 
 class Change(Status):
@@ -64,5 +65,5 @@ def read(annotations: Mapping[str, str], key: str) -> Mirror | None:
         mirror = Mirror.model_validate_json(annotations[key])
     except ValidationError:
         return None
-    known = [one for one in mirror.changes if one.field == PAUSED or annotation_key(one.field)]
+    known = [one for one in mirror.changes if one.field in HOLDS or annotation_key(one.field)]
     return Mirror(uid=mirror.uid, changes=known)

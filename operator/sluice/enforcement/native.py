@@ -14,6 +14,7 @@ from typing import Any
 
 from sluice.enforcement import cel, conditions, names
 from sluice.enforcement.freeze import Freeze
+from sluice.enforcement.kinds import KINDS
 from sluice.enforcement.retained import (
     Dropped,
     Entry,
@@ -26,8 +27,9 @@ from sluice.enforcement.retained import (
 Manifest = dict[str, Any]
 
 _API_VERSION = "admissionregistration.k8s.io/v1"
-_LONGEST_MESSAGE_PART = 600
-"""Twice this and a name, in UTF-8, stay below the 5 KiB of a message expression's result."""
+_LONGEST_MESSAGE_PART = 590
+"""Twice this, a kind, a namespace and a name, in UTF-8, stay below the 5 KiB of a message
+expression's result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class Rendered:
 def render(freeze: Freeze) -> Rendered:
     """The admission policies and bindings that enforce `freeze`.
 
-    One policy and one binding a shard; most freezes have one. Shards divide the workloads' names
-    between them without a gap, so that a workload that appears later is governed by exactly one.
+    One policy and one binding a shard; most freezes have one. Shards divide the workloads' kinds
+    and names between them without a gap, so that a workload that appears later is governed by
+    exactly one.
 
     Raises:
         ValueError: an instant of `freeze` has no time zone.
@@ -93,7 +96,7 @@ def _policy_spec(freeze: Freeze, part: Sequence[Entry], in_shard: str) -> Manife
                     "apiVersions": ["v1"],
                     "operations": ["UPDATE"],
                     # Without subresources: scaling goes through deployments/scale.
-                    "resources": ["deployments"],
+                    "resources": sorted(KINDS[kind].plural for kind in freeze.kinds),
                     "scope": "Namespaced",
                 }
             ],
@@ -124,6 +127,7 @@ def _leaves(freeze: Freeze) -> str:
 
 def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
     variables = {
+        "workload": conditions.WORKLOAD,
         "expired": conditions.written_after(freeze.expires),
         "leaves": _leaves(freeze),
         "overridden": conditions.overridden(freeze.overrides),
@@ -180,8 +184,9 @@ def _retained(part: Sequence[Entry]) -> dict[str, str]:
 
 def _message(freeze: Freeze) -> str:
     prefix = cel.string(_one_line(freeze.message_prefix))
+    infix = cel.string(_one_line(freeze.message_infix))
     suffix = cel.string(_one_line(freeze.message_suffix))
-    return f"{prefix} + object.metadata.name + {suffix}"
+    return f"{prefix} + request.kind.kind + {infix} + object.metadata.name + {suffix}"
 
 
 def _one_line(text: str) -> str:

@@ -36,7 +36,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The literals of one workload, newest revision first."""
+    """The literals of one workload, newest revision first; `workload` is its key."""
 
     workload: str
     templates: tuple[str, ...]
@@ -61,7 +61,7 @@ class _Selection:
     size: int = 0
 
     def add(self, revision: Revision, text: str, among: dict[str, None]) -> None:
-        size = len(self.workload.name) + _ENTRY_MARGIN + len(text)
+        size = len(self.workload.key) + _ENTRY_MARGIN + len(text)
         if text in among:
             return
         if size > cel.MAX_EXPRESSION - _ENTRY_MARGIN:
@@ -73,9 +73,9 @@ class _Selection:
             self.size += size
 
     def _drop(self, revision: Revision, why: str) -> None:
-        name, number = self.workload.name, revision.number
-        message = f"a rollback of Deployment {name} to revision {number} would be denied: {why}"
-        self.dropped.append(Dropped(name, number, message))
+        whose, number = f"{self.workload.kind} {self.workload.name}", revision.number
+        message = f"a rollback of {whose} to revision {number} would be denied: {why}"
+        self.dropped.append(Dropped(self.workload.key, number, message))
 
 
 def entry(workload: Workload, exempt_keys: Sequence[str]) -> Entry:
@@ -89,7 +89,7 @@ def entry(workload: Workload, exempt_keys: Sequence[str]) -> Entry:
         literal = template_literal(revision.template, exempt_keys)
         selection.add(revision, literal, selection.templates)
     return Entry(
-        workload.name,
+        workload.key,
         tuple(selection.templates),
         tuple(selection.images),
         tuple(selection.dropped),
@@ -110,7 +110,7 @@ def template_literal(template: Mapping[str, Any], exempt_keys: Sequence[str]) ->
 
 
 def shards(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """`entries` by name, cut where an object would become too large; at least one shard."""
+    """`entries` by workload, cut where an object would become too large; at least one shard."""
     result: list[list[Entry]] = [[]]
     size = 0
     for one in sorted(entries, key=lambda one: one.workload):
@@ -141,8 +141,8 @@ def chunks(literals: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
 
 def of_this_workload(chunk_names: Iterable[str]) -> str:
     """The list of the object's workload's literals in all chunks."""
-    name = "object.metadata.name"
+    key = "variables.workload"
     found = [
-        f"({name} in variables.{chunk} ? variables.{chunk}[{name}] : [])" for chunk in chunk_names
+        f"({key} in variables.{chunk} ? variables.{chunk}[{key}] : [])" for chunk in chunk_names
     ]
     return " + ".join(found) or "[]"

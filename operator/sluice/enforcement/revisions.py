@@ -1,49 +1,82 @@
-"""What a Deployment can roll back to: the pod templates of the ReplicaSets that it retains.
+"""What a workload can roll back to: the pod templates that the cluster retains of it.
 
-Templates of a Deployment and of its ReplicaSets have passed the same defaulting, so they compare
+A Deployment's are in its ReplicaSets, those of a StatefulSet or a DaemonSet in ControllerRevisions.
+Templates of a workload and of what retains them have passed the same defaulting, so they compare
 equal field by field; hashes change between versions of Kubernetes and are never compared.
-Source: kubectl, `rollout undo` and `rollout history`, and the Deployment controller's annotations.
+Source: kubectl, `rollout undo` and `rollout history`; the controllers' `ControllerRevision` is a
+strategic merge patch `{"spec": {"template": {..., "$patch": "replace"}}}`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sluice.enforcement.freeze import Revision, Workload
+from pydantic import BaseModel, Field, ValidationError
+
+from sluice.enforcement.freeze import Revision
+
+REVISION = "deployment.kubernetes.io/revision"
+"""The annotation of a Deployment and its ReplicaSets that numbers revisions."""
 
 _HASH_LABEL = "pod-template-hash"
-_REVISION = "deployment.kubernetes.io/revision"
+_PATCH_KEY = "$patch"
 _INT64_DIGITS = 19
 
 Object = Mapping[str, Any]
 
 
-def workload(deployment: Object, replica_sets: Iterable[Object]) -> Workload:
-    """A Deployment with the revisions among `replica_sets` that it owns, newest first."""
-    uid = deployment["metadata"]["uid"]
-    owned = [revision(one) for one in replica_sets if _controller(one) == uid]
-    return Workload(
-        name=deployment["metadata"]["name"],
-        images=images(deployment["spec"]["template"]),
-        revisions=tuple(sorted(owned, key=lambda one: one.number, reverse=True)),
-    )
+class _Container(BaseModel):
+    name: str
+    image: str | None = None
 
 
-def revision(replica_set: Object) -> Revision:
+class _PodSpec(BaseModel):
+    containers: list[_Container]
+    init_containers: list[_Container] | None = Field(default=None, alias="initContainers")
+
+
+class _Metadata(BaseModel):
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Template(BaseModel):
+    metadata: _Metadata | None = None
+    spec: _PodSpec
+
+
+class _Spec(BaseModel):
+    template: _Template
+
+
+class _Retained(BaseModel):
+    """What a ControllerRevision's data must be; the API server takes any JSON for it."""
+
+    spec: _Spec
+
+
+def of_replica_set(replica_set: Object) -> Revision:
     """A ReplicaSet as a revision; number 0 if the controller has not numbered it yet."""
     template = without_hash(replica_set["spec"]["template"])
     return Revision(_number(replica_set), template, images(template))
 
 
+def of_controller_revision(found: Object) -> Revision | None:
+    """A ControllerRevision as a revision; None if its data is no pod template."""
+    data = found.get("data")
+    try:
+        _Retained.model_validate(data)
+    except ValidationError:
+        return None
+    assert isinstance(data, Mapping)
+    kept = {key: value for key, value in data["spec"]["template"].items() if key != _PATCH_KEY}
+    template = _without_null_creation(kept)
+    return Revision(int(found.get("revision") or 0), template, images(template))
+
+
 def _number(replica_set: Object) -> int:
     """The annotation is anybody's to edit, and Python refuses to read a number of 5,000 digits."""
-    text = (replica_set["metadata"].get("annotations") or {}).get(_REVISION) or ""
+    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION) or ""
     return int(text) if text.isdecimal() and len(text) <= _INT64_DIGITS else 0
-
-
-def current(deployment: Object, revisions: Iterable[Revision]) -> Revision | None:
-    """The revision that the Deployment's template is; None if it has not rolled out yet."""
-    template = without_hash(deployment["spec"]["template"])
-    return next((one for one in revisions if one.template == template), None)
 
 
 def images(template: Object) -> dict[str, str]:
@@ -55,14 +88,15 @@ def images(template: Object) -> dict[str, str]:
 
 def without_hash(template: Object) -> dict[str, Any]:
     """A pod template as the Deployment has it: without what the controller adds."""
+    cut = _without_null_creation(template)
+    labels = cut["metadata"].get("labels") or {}
+    cut["metadata"]["labels"] = {key: value for key, value in labels.items() if key != _HASH_LABEL}
+    return cut
+
+
+def _without_null_creation(template: Object) -> dict[str, Any]:
+    """Without the `creationTimestamp` of null that some versions of Kubernetes show."""
     metadata = dict(template.get("metadata") or {})
     if metadata.get("creationTimestamp", "") is None:
         del metadata["creationTimestamp"]
-    labels = metadata.get("labels") or {}
-    metadata["labels"] = {key: value for key, value in labels.items() if key != _HASH_LABEL}
     return {**template, "metadata": metadata}
-
-
-def _controller(replica_set: Object) -> str | None:
-    owners = replica_set["metadata"].get("ownerReferences") or []
-    return next((owner.get("uid") for owner in owners if owner.get("controller")), None)

@@ -1,7 +1,7 @@
 """A live workload as the planner sees it, and the two kinds of field that Sluice writes on one.
 
-A field is named as in an undo record: `spec.paused` or `metadata.annotations[<key>]`. Its value is
-JSON text, `null` where there is none; `paused: false` is the same as none.
+A field is named as in an undo record: that which holds rollouts of the workload's kind, such as
+`spec.paused`, or `metadata.annotations[<key>]`. Its value is JSON text, `null` where there is none.
 Source: Kubernetes, "Server-Side Apply": `managedFields` and its FieldsV1 format.
 """
 
@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from sluice.enforcement.hold import NONE, Hold
+from sluice.enforcement.kinds import HOLDS, KINDS
 from sluice.enforcement.names import MANAGER
-
-PAUSED = "spec.paused"
-NONE = "null"
 
 _ANNOTATION = "metadata.annotations["
 _UNNAMED = "a field manager without a name"
@@ -42,9 +41,13 @@ class Target:
         name: its name.
         uid: its uid.
         resource_version: the version that was read.
-        values: fields that are set, as JSON; `spec.paused` only if true.
+        values: fields that are set, as JSON; that of the kind's hold only if it is not `unset`.
         ours: fields that field manager `sluice` has applied and that nobody has changed since.
-        others: another field manager by field, where one owns it (too).
+        others: another field manager by field, where one owns it (too); of a hold that takes over
+            what an update left there, only one that declares it by server-side apply.
+        shared: such a hold if an update of somebody else's has set it to its present value, as in a
+            copy of the object.
+        holdable: whether it has rollouts to hold.
     """
 
     api_version: str
@@ -56,6 +59,8 @@ class Target:
     values: Mapping[str, str]
     ours: frozenset[str]
     others: Mapping[str, str]
+    shared: frozenset[str]
+    holdable: bool
 
     @classmethod
     def of(cls, live: Mapping[str, Any]) -> Self:
@@ -65,14 +70,20 @@ class Target:
         what is done for all others.
         """
         metadata = live["metadata"]
+        kind = KINDS[live["kind"]]
         ours: set[str] = set()
         others: dict[str, str] = {}
+        shared: set[str] = set()
         for entry in metadata.get("managedFields") or []:
             manager = entry.get("manager") or _UNNAMED
-            mine = manager == MANAGER and entry.get("operation") == "Apply"
-            for field in _fields(entry.get("fieldsV1")):
-                ours.update({field} if mine else ())
-                others.update({} if mine else {field: manager})
+            applied = entry.get("operation") == "Apply"
+            for field in _fields(entry.get("fieldsV1"), kind.hold):
+                if manager == MANAGER and applied:
+                    ours.add(field)
+                elif applied or not (field == kind.hold.field and kind.hold.takes_over):
+                    others[field] = manager
+                else:
+                    shared.add(field)
         return cls(
             api_version=live["apiVersion"],
             kind=live["kind"],
@@ -80,28 +91,40 @@ class Target:
             name=metadata["name"],
             uid=metadata["uid"],
             resource_version=metadata["resourceVersion"],
-            values=_values(live),
+            values=_values(live, kind.hold),
             ours=frozenset(ours),
             others=others,
+            shared=frozenset(shared),
+            holdable=kind.holdable(live),
         )
+
+    @property
+    def hold(self) -> Hold:
+        """How rollouts of its kind are held."""
+        return KINDS[self.kind].hold
+
+    def takes_over(self, field: str) -> bool:
+        """Whether a value of `field` that somebody else left there may be replaced."""
+        return field == self.hold.field and self.hold.takes_over
 
     def value(self, field: str) -> str:
         """The field's value as JSON, `null` if it has none."""
         return self.values.get(field, NONE)
 
 
-def _values(live: Mapping[str, Any]) -> dict[str, str]:
+def _values(live: Mapping[str, Any], hold: Hold) -> dict[str, str]:
     notes = live["metadata"].get("annotations") or {}
     values = {annotation(key): json.dumps(value) for key, value in notes.items()}
-    return values | ({PAUSED: "true"} if live["spec"].get("paused") else {})
+    held = hold.read(live)
+    return values if held == NONE else {**values, hold.field: held}
 
 
-def _fields(managed: Any) -> Iterator[str]:
+def _fields(managed: Any, hold: Hold) -> Iterator[str]:
     for key in _members(_members(managed, "f:metadata"), "f:annotations"):
         if key.startswith("f:"):
             yield annotation(key.removeprefix("f:"))
-    if "f:paused" in _members(managed, "f:spec"):
-        yield PAUSED
+    if hold.owned_by(managed):
+        yield hold.field
 
 
 def _members(managed: Any, key: str) -> Mapping[str, Any]:
@@ -109,9 +132,17 @@ def _members(managed: Any, key: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def body(target: Target, values: Mapping[str, str]) -> dict[str, Any]:
-    """`values` as a server-side apply of this very object, never of a successor of its name."""
+def body(target: Target, values: Mapping[str, str], *, pinned: bool = False) -> dict[str, Any]:
+    """`values` as a server-side apply of this very object, never of a successor of its name.
+
+    Args:
+        target: the live workload.
+        values: JSON text by field.
+        pinned: whether it is for the version that was read only.
+    """
     metadata = {"name": target.name, "namespace": target.namespace, "uid": target.uid}
+    if pinned:
+        metadata["resourceVersion"] = target.resource_version
     result: dict[str, Any] = {
         "apiVersion": target.api_version,
         "kind": target.kind,
@@ -120,22 +151,24 @@ def body(target: Target, values: Mapping[str, str]) -> dict[str, Any]:
     return _put(result, values)
 
 
-def clearing(target: Target, fields: frozenset[str]) -> dict[str, Any]:
-    """A JSON merge patch that removes `fields` if the object has not changed since it was read."""
-    result: dict[str, Any] = {
-        "metadata": {"uid": target.uid, "resourceVersion": target.resource_version}
-    }
-    return _put(result, dict.fromkeys(sorted(fields), NONE))
+def setting(target: Target, values: Mapping[str, str]) -> dict[str, Any]:
+    """A JSON merge patch that sets fields, if the object has not changed since it was read.
+
+    `null` removes a field.
+    """
+    metadata = {"uid": target.uid, "resourceVersion": target.resource_version}
+    return _put({"metadata": metadata}, values)
 
 
 def _put(result: dict[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
     notes = {
         key: json.loads(value)
-        for field, value in values.items()
+        for field, value in sorted(values.items())
         if (key := annotation_key(field)) is not None
     }
     if notes:
         result["metadata"]["annotations"] = notes
-    if PAUSED in values:
-        result["spec"] = {"paused": json.loads(values[PAUSED])}
+    for field, value in values.items():
+        if field in HOLDS:
+            HOLDS[field].put(result, value)
     return result

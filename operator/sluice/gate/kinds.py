@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.kube.resources import DEPLOYMENTS, REPLICA_SETS, Resource
+from sluice.kube import resources
+from sluice.kube.resources import REPLICA_SETS, Resource
 from sluice.policy.fingerprint import Fingerprint, fingerprint
 
 Object = Mapping[str, Any]
 
-STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
-DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
 ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
-CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
-
-WORKLOADS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, ROLLOUTS)
-REVISIONS = (REPLICA_SETS, CONTROLLER_REVISIONS)
+WORKLOADS = (*resources.WORKLOADS.values(), ROLLOUTS)
+REVISIONS = tuple(resources.RETAINED.values())
 
 _KIND_OF = {kind.kind: kind for kind in WORKLOADS}
 _BY_NAME = {name.lower(): kind.kind for kind in WORKLOADS for name in (kind.kind, kind.plural)}

@@ -18,19 +18,20 @@ from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reading import read
 from sluice.api.slo import ServiceLevelObjective
 from sluice.api.source import MetricSource
+from sluice.enforcement.kinds import KINDS
 from sluice.enforcement.names import UNDO
 from sluice.kube.resources import (
     CORRECTIONS,
-    DEPLOYMENTS,
     OBJECTIVES,
     OVERRIDES,
     POLICIES,
     SOURCES,
+    WORKLOADS,
     Resource,
 )
 
 # Sources and corrections first: an objective that is new must find its own.
-WATCHED = (SOURCES, CORRECTIONS, OBJECTIVES, POLICIES, OVERRIDES, DEPLOYMENTS)
+WATCHED = (SOURCES, CORRECTIONS, OBJECTIVES, POLICIES, OVERRIDES, *WORKLOADS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,14 @@ class Workload:
     """
 
     key: Key
+    kind: str
     uid: str
     revision: str
+    """A text that changes once the cluster retains another revision of it."""
     labels: Mapping[str, str]
     controlled: bool
-    paused: bool
+    held: bool
+    """Whether its rollouts are held, by whomsoever."""
     marked: bool
     """Whether it carries the annotation that tells of changes of ours."""
 
@@ -97,8 +101,8 @@ def key_of(resource: Resource, body: Mapping[str, Any]) -> Key:
 
 def parse(resource: Resource, body: Mapping[str, Any]) -> Object:
     """The object as it is kept."""
-    if resource is DEPLOYMENTS:
-        return _workload(body)
+    if resource.kind in WORKLOADS:
+        return _workload(resource, body)
     found = read(type_of[resource.plural], body)
     if isinstance(found, list):
         metadata = body["metadata"]
@@ -115,16 +119,18 @@ def parse(resource: Resource, body: Mapping[str, Any]) -> Object:
     return found
 
 
-def _workload(body: Mapping[str, Any]) -> Workload:
+def _workload(resource: Resource, body: Mapping[str, Any]) -> Workload:
     metadata = body["metadata"]
     annotations = metadata.get("annotations") or {}
+    kind = KINDS[resource.kind]
     return Workload(
-        key=key_of(DEPLOYMENTS, body),
+        key=key_of(resource, body),
+        kind=kind.name,
         uid=metadata["uid"],
-        revision=annotations.get("deployment.kubernetes.io/revision", ""),
+        revision=kind.stamp(body),
         labels=metadata.get("labels") or {},
         controlled=any(owner.get("controller") for owner in metadata.get("ownerReferences") or []),
-        paused=bool((body.get("spec") or {}).get("paused")),
+        held=kind.hold.read(body) == kind.hold.text,
         marked=UNDO in annotations,
     )
 
@@ -225,8 +231,12 @@ class Cache:
         return self._readable(CORRECTIONS, namespace, BudgetCorrection)
 
     def workloads(self, namespace: str) -> list[Workload]:
-        """The Deployments of a namespace, by name."""
-        return self._readable(DEPLOYMENTS, namespace, Workload)
+        """The workloads of a namespace, by kind and name."""
+        return [
+            found
+            for resource in WORKLOADS.values()
+            for found in self._readable(resource, namespace, Workload)
+        ]
 
     def _readable(self, resource: Resource, namespace: str, kind: type[_Kind]) -> list[_Kind]:
         names = self._objects.get((resource.plural, namespace), {})

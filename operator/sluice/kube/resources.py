@@ -45,7 +45,16 @@ OVERRIDES = Resource(GROUP, VERSION, "gateoverrides", "GateOverride")
 CORRECTIONS = Resource(GROUP, VERSION, "budgetcorrections", "BudgetCorrection")
 SOURCES = Resource(GROUP, VERSION, "metricsources", "MetricSource", namespaced=False)
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+WORKLOADS = {it.kind: it for it in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)}
+"""What can be governed, by kind."""
+
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+RETAINED = {it.kind: it for it in (REPLICA_SETS, CONTROLLER_REVISIONS)}
+"""What the revisions of workloads are retained as, by kind."""
+
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 SELF_SUBJECT_REVIEWS = Resource(

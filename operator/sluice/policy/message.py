@@ -23,6 +23,9 @@ _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _WIDTHS = (UNCUT, 120, 63, 40, 24, 16, 8)
 """How far names are cut, until a text fits; at the last width every text does."""
 
+_LONGEST_KIND = 63
+"""Characters of a kind's name at most."""
+
 _WARNING_WIDTHS = (63, 40, 24, 16, 8)
 
 
@@ -67,9 +70,10 @@ class Ruling(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DenialParts:
-    """A denial with the workload's name left out, to be written as `prefix + name + suffix`."""
+    """A denial with the workload left out: `prefix + kind + infix + name + suffix`."""
 
     prefix: str
+    infix: str
     suffix: str
 
 
@@ -82,26 +86,26 @@ def denial(
     act: str = "Change",
 ) -> str:
     """What the author of a denied change reads, `DENIAL_LIMIT` characters at most."""
+    kind = shorten(workload_kind, _LONGEST_KIND)
     for width in _WIDTHS:
-        parts = _parts(decision, spec, workload_kind, width, act=act)
-        text = f"{parts.prefix}{shorten(workload_name, width)}{parts.suffix}"
+        parts = _parts(decision, spec, width, act=act)
+        name = shorten(workload_name, width)
+        text = f"{parts.prefix}{kind}{parts.infix}{name}{parts.suffix}"
         if len(text) <= DENIAL_LIMIT:
             break
     return text + _recovery(decision, room=DENIAL_LIMIT - len(text))
 
 
-def denial_parts(
-    decision: Ruling, spec: ErrorBudgetPolicySpec, *, workload_kind: str
-) -> DenialParts:
-    """`denial` for a gate that learns the workload's name later, as a CEL expression does.
+def denial_parts(decision: Ruling, spec: ErrorBudgetPolicySpec) -> DenialParts:
+    """`denial` for a gate that learns the workload later, as a CEL expression does.
 
-    With a name of any length that Kubernetes allows, the whole has `DENIAL_LIMIT` characters at
-    most.
+    With a kind that the policy governs and a name of any length that Kubernetes allows, the whole
+    has `DENIAL_LIMIT` characters at most.
     """
-    limit = DENIAL_LIMIT - UNCUT
+    limit = DENIAL_LIMIT - UNCUT - max(map(len, spec.workloads.kinds))
     for width in _WIDTHS:
-        parts = _parts(decision, spec, workload_kind, width)
-        room = limit - len(parts.prefix) - len(parts.suffix)
+        parts = _parts(decision, spec, width)
+        room = limit - len(parts.prefix) - len(parts.infix) - len(parts.suffix)
         if room >= 0:
             break
     return replace(parts, suffix=parts.suffix + _recovery(decision, room=room))
@@ -120,21 +124,16 @@ def warning(decision: Ruling) -> str:
 
 
 def _parts(
-    decision: Ruling,
-    spec: ErrorBudgetPolicySpec,
-    workload_kind: str,
-    width: int,
-    *,
-    act: str = "Change",
+    decision: Ruling, spec: ErrorBudgetPolicySpec, width: int, *, act: str = "Change"
 ) -> DenialParts:
     namespace = shorten(decision.namespace, width)
     return DenialParts(
         prefix=(
             f"FROZEN by ErrorBudgetPolicy {namespace}/{shorten(decision.policy, width)}: "
             f"{decision.cause.sentence(width=width, brief=width == _WIDTHS[-1])}, "
-            f"since {minute(decision.since)}. "
-            f"{act} of {shorten(workload_kind, 63)} {namespace}/"
+            f"since {minute(decision.since)}. {act} of "
         ),
+        infix=f" {namespace}/",
         suffix=f" denied; {_allowed(spec)} are allowed. Override: kubectl sluice override.",
     )
 

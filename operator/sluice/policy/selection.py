@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sluice.api.policy import ObjectiveReference, WorkloadReference
 from sluice.api.reasons import Reason
@@ -43,13 +44,29 @@ def select_objectives(reference: ObjectiveReference, existing: Iterable[Labelled
     )
 
 
+class WorkloadName(NamedTuple):
+    """What tells a workload from all others of its namespace."""
+
+    kind: str
+    name: str
+
+
 def select_workloads(
-    reference: WorkloadReference, existing: Iterable[Labelled], *, kind: str
-) -> tuple[str, ...]:
-    """The names, sorted, of the workloads of `kind` (one namespace) that are governed."""
-    if kind not in reference.kinds:
-        return ()
-    return tuple(sorted(it.name for it in existing if reference.selector.matches(dict(it.labels))))
+    reference: WorkloadReference, existing: Iterable[tuple[WorkloadName, Mapping[str, str]]]
+) -> tuple[WorkloadName, ...]:
+    """The workloads that are governed, sorted, of those that exist in the namespace.
+
+    Args:
+        reference: which ones are.
+        existing: all of the namespace, with their labels.
+    """
+    return tuple(
+        sorted(
+            workload
+            for workload, labels in existing
+            if workload.kind in reference.kinds and reference.selector.matches(dict(labels))
+        )
+    )
 
 
 def _matching(reference: ObjectiveReference, existing: Iterable[Labelled]) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """What becomes of a freeze when things go wrong around it."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from sluice.controller.lifting import NotLiftedError
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import OVERRIDES
+from sluice.kube.resources import DAEMON_SETS, OVERRIDES, STATEFUL_SETS
 from tests.unit.controller.world import World
 
 PAUSING = [
@@ -18,6 +19,7 @@ PAUSING = [
         "pauseRollouts": True,
     },
 ]
+SETS = (STATEFUL_SETS, DAEMON_SETS)
 POLICY_GATES = "validatingadmissionpolicies"
 
 
@@ -282,3 +284,56 @@ async def test_a_cluster_that_has_no_native_admission_has_nothing_to_sweep() -> 
     world.budget(a=5)
     await world.reconcile()
     assert world.condition("Enforcing") == ("True", "Enforced")
+
+
+def sets(world: World) -> dict[str, Any]:
+    """What holds the StatefulSet and the DaemonSet called `web`; None where nothing does."""
+    specs = [world.api.objects[it.plural, "shop", "web"]["spec"] for it in SETS]
+    return {it.kind: spec.get("updateStrategy") for it, spec in zip(SETS, specs, strict=True)}
+
+
+def with_sets(world: World) -> World:
+    template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    for resource in SETS:
+        metadata = {"name": "web", "uid": resource.plural}
+        world.put(resource, {"metadata": metadata, "spec": {"template": template}})
+    return world
+
+
+async def test_every_kind_of_workload_is_counted_held_and_given_back() -> None:
+    world = await frozen(with_sets(World()))
+    assert world.status.workloads.governed == 3
+    assert sets(world) == {
+        "StatefulSet": {"rollingUpdate": {"partition": 2**31 - 1}},
+        "DaemonSet": {"type": "OnDelete"},
+    }
+    recorded = [(it.kind, it.name, it.field) for it in world.status.workloads.changed]
+    assert recorded == [
+        ("DaemonSet", "web", "spec.updateStrategy.type"),
+        ("Deployment", "web", "spec.paused"),
+        ("StatefulSet", "web", "spec.updateStrategy.rollingUpdate.partition"),
+    ]
+    world.switch = KillSwitch(reason="INC-1", engaged_by="ann")
+    await world.reconcile()
+    assert sets(world) == {"StatefulSet": None, "DaemonSet": None}
+    assert world.status.workloads.changed == []
+
+
+async def test_a_kind_that_the_policy_governs_no_more_is_given_back() -> None:
+    world = await frozen(with_sets(World()))
+    world.policy(workloads={"kinds": ["Deployment", "DaemonSet"]})
+    await world.reconcile()
+    assert world.status.workloads.governed == 2
+    assert sets(world) == {"StatefulSet": None, "DaemonSet": {"type": "OnDelete"}}
+    assert world.paused
+
+
+async def test_a_workload_that_its_owner_left_to_a_controller_is_given_back() -> None:
+    world = await frozen(with_sets(World()))
+    stored = world.api.objects[STATEFUL_SETS.plural, "shop", "web"]
+    owner = {"kind": "Database", "name": "db", "uid": "db", "controller": True}
+    stored["metadata"]["ownerReferences"] = [owner]
+    world.put(STATEFUL_SETS, stored)
+    await world.reconcile()
+    assert world.status.workloads.governed == 2
+    assert sets(world)["StatefulSet"] is None

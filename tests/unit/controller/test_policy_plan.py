@@ -24,6 +24,7 @@ from sluice.kube.kill_switch import KillSwitch
 from sluice.policy.decision import Decision, decide
 from sluice.policy.memory import Memory
 from sluice.policy.objective import ObjectiveState
+from sluice.policy.selection import WorkloadName
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
 STAGES = [
@@ -71,6 +72,9 @@ def decided(of: ErrorBudgetPolicy, remaining: str | None) -> Decision:
     )
 
 
+WEB = WorkloadName("Deployment", "web")
+
+
 def deployment(name: str, **spec: Any) -> dict[str, Any]:
     template = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     return {
@@ -85,8 +89,8 @@ def rendered(of: ErrorBudgetPolicy, remaining: str, there: list[Any] | None = No
     return gates(
         of,
         decided(of, remaining),
-        governed=["web"],
-        live=Live(deployments=[deployment("web"), deployment("other")]),
+        governed=[WEB],
+        live=Live(workloads=[deployment("web"), deployment("other")]),
         overrides=[],
         there=there or [],
         now=NOW,
@@ -143,8 +147,8 @@ def test_only_governed_workloads_are_changed() -> None:
     changes = workload_changes(
         frozen,
         wanted,
-        governed=["web"],
-        live=Live(deployments=[deployment("web"), deployment("other")]),
+        governed=[WEB],
+        live=Live(workloads=[deployment("web"), deployment("other")]),
         now=NOW,
     )
     written = {target.name: change.apply is not None for target, change in changes}

@@ -92,6 +92,7 @@ class Change:
 
     clear = None
     apply: dict[str, Any] | None = None
+    force = False
     problems = ()
 
 

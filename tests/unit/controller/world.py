@@ -20,7 +20,7 @@ from sluice.controller.standings import Standings
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, POLICIES, Resource
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, POLICIES, WORKLOADS, Resource
 from sluice.policy.objective import ObjectiveState
 from sluice.telemetry.metrics import Metrics
 
@@ -77,7 +77,7 @@ class Table:
             finalizers = body["metadata"].get("finalizers", [])
             metadata = {**before["metadata"], "finalizers": finalizers}
             return self.put(resource, {**before, "metadata": metadata})
-        if resource is DEPLOYMENTS:
+        if resource.kind in WORKLOADS:
             return self.put(resource, _applied(before, body))
         return self.put(resource, copy.deepcopy(body))
 
@@ -90,15 +90,22 @@ class Table:
 
 
 def _applied(before: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """A Deployment after our apply, which owns all annotations and `paused` here."""
+    """A workload after our apply, which owns all annotations and what holds it here."""
     notes = body["metadata"].get("annotations", {})
     owned: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{key}": {} for key in notes}}}
     if "spec" in body:
-        owned["f:spec"] = {"f:paused": {}}
+        owned["f:spec"] = _owned(body["spec"])
     managed = [{"manager": "sluice", "operation": "Apply", "fieldsV1": owned}]
     metadata = {**before["metadata"], "annotations": notes, "managedFields": managed}
-    spec = {key: value for key, value in before["spec"].items() if key != "paused"}
+    held = {"paused", "updateStrategy"}
+    spec = {key: value for key, value in before["spec"].items() if key not in held}
     return {**before, "metadata": metadata, "spec": {**spec, **body.get("spec", {})}}
+
+
+def _owned(fields: Any) -> dict[str, Any]:
+    if not isinstance(fields, dict):
+        return {}
+    return {f"f:{key}": _owned(below) for key, below in fields.items()}
 
 
 class World:

@@ -7,7 +7,7 @@ import pytest
 
 from sluice.api.metadata import LabelRequirement, LabelSelector
 from sluice.enforcement import cel
-from sluice.enforcement.conditions import selected
+from sluice.enforcement.conditions import WORKLOAD, selected
 from sluice.enforcement.freeze import Freeze, Override, Revision, Workload
 from sluice.enforcement.native import render
 from sluice.enforcement.retained import SHARD_LIMIT, entry
@@ -18,8 +18,10 @@ FREEZE = Freeze(
     policy="default",
     uid="0f4bd0dc-0000-4000-8000-000000000000",
     action="Deny",
-    message_prefix="FROZEN: Deployment ",
+    message_prefix="FROZEN: ",
+    message_infix=" shop/",
     message_suffix=" denied",
+    kinds=("Deployment", "StatefulSet"),
     selector=LabelSelector(match_labels={"app": "web"}),
     expires=datetime(2026, 8, 20, 11, 4, tzinfo=UTC),
 )
@@ -71,10 +73,10 @@ def test_the_binding_does_what_the_freeze_says(action: Any) -> None:
     assert binding["spec"]["validationActions"] == [action, "Audit"]
 
 
-def test_only_updates_of_deployments_themselves_are_asked_about() -> None:
+def test_only_updates_of_the_governed_kinds_themselves_are_asked_about() -> None:
     (rule,) = policies(FREEZE)[0]["spec"]["matchConstraints"]["resourceRules"]
     assert rule["operations"] == ["UPDATE"]
-    assert rule["resources"] == ["deployments"]
+    assert rule["resources"] == ["deployments", "statefulsets"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_leaving_the_policy_is_for_those_who_may_change_everything(
         {"uid": "another"},
         {"message_suffix": " refused"},
         {"overrides": (Override(datetime(2026, 8, 20, 12, 4, tzinfo=UTC)),)},
-        {"workloads": (Workload("web", {"web": "web:1"}, (revision(1, "web:1"),)),)},
+        {"workloads": (Workload("Deployment", "web", {"web": "web:1"}, (revision(1, "web:1"),)),)},
     ],
 )
 def test_the_content_hash_tells_every_change(change: dict[str, Any]) -> None:
@@ -129,12 +131,27 @@ def test_the_content_hash_tells_every_change(change: dict[str, Any]) -> None:
 
 
 def test_a_message_is_one_line_whatever_it_is_made_of() -> None:
-    freeze = replace(FREEZE, message_prefix="a\nb\r\n ' + c ", message_suffix="x" * 10_000)
+    freeze = replace(FREEZE, message_prefix="a\nb\r\n ' + c ", message_suffix="🚢" * 10_000)
     expression = policies(freeze)[0]["spec"]["validations"][0]["messageExpression"]
-    prefix, name, suffix = expression.split(" + object.metadata.name + ")[0], "web", "x" * 600
+    prefix, rest = expression.split(" + request.kind.kind + ")
+    infix, suffix = rest.split(" + object.metadata.name + ")
     assert read(prefix) == "a b ' + c "
-    assert len((read(prefix) + name + suffix).encode()) < 5 * 1024
-    assert expression.endswith(cel.string(suffix))
+    assert read(infix) == " shop/"
+    longest = "🚢" * len(read(suffix)) * 2 + "StatefulSet" + "n" * 65 + "w" * 253
+    assert len(longest.encode()) < 5 * 1024
+
+
+def test_workloads_of_one_name_are_told_apart_by_their_kind() -> None:
+    both = tuple(
+        Workload(kind, "web", {"web": "web:1"}, (revision(number, f"web:{number}"),))
+        for number, kind in enumerate(("Deployment", "StatefulSet"))
+    )
+    expressions = variables(policies(replace(FREEZE, workloads=both))[0])
+    assert read(expressions["images0"]) == {
+        "Deployment/web": [{"web": "web:0"}],
+        "StatefulSet/web": [{"web": "web:1"}],
+    }
+    assert expressions["workload"] == "request.kind.kind + '/' + object.metadata.name"
 
 
 def variables_of(workload: Workload) -> dict[str, str]:
@@ -143,17 +160,17 @@ def variables_of(workload: Workload) -> dict[str, str]:
 
 def test_revisions_that_differ_in_images_are_known_by_their_images() -> None:
     known = (revision(3, "web:2"), revision(2, "web:1"), revision(1, "web:0"))
-    expressions = variables_of(Workload("web", {"web": "web:2"}, known))
+    expressions = variables_of(Workload("Deployment", "web", {"web": "web:2"}, known))
     images = [{"web": "web:2"}, {"web": "web:1"}, {"web": "web:0"}]
-    assert read(expressions["images0"]) == {"web": images}
+    assert read(expressions["images0"]) == {"Deployment/web": images}
     assert "templates0" not in expressions
 
 
 def test_revisions_with_the_images_that_run_are_spelled_out_where_there_are_several() -> None:
     known = (revision(3, "web:2"), revision(2, "web:1"), revision(1, "web:2", padding=3))
-    expressions = variables_of(Workload("web", {"web": "web:2"}, known))
-    assert read(expressions["images0"]) == {"web": [{"web": "web:2"}, {"web": "web:1"}]}
-    assert read(expressions["templates0"])["web"] == [
+    expressions = variables_of(Workload("Deployment", "web", {"web": "web:2"}, known))
+    assert read(expressions["images0"]) == {"Deployment/web": [{"web": "web:2"}, {"web": "web:1"}]}
+    assert read(expressions["templates0"])["Deployment/web"] == [
         {"spec": one.template["spec"], "meta": {"labels": {"run": "web"}}, "notes": {}}
         for one in (known[0], known[2])
     ]
@@ -164,27 +181,31 @@ def test_an_exempt_annotation_is_not_part_of_a_retained_template() -> None:
     restarted["metadata"] |= {"annotations": {"restartedAt": "x", "b": "c"}}
     restarted["metadata"] |= {"creationTimestamp": None}
     known = (Revision(2, restarted, {"web": "web:1"}), revision(1, "web:1", padding=3))
-    workload = Workload("web", {"web": "web:1"}, known)
+    workload = Workload("Deployment", "web", {"web": "web:1"}, known)
     freeze = replace(FREEZE, workloads=(workload,), exempt_template_keys=("restartedAt",))
-    literal, _ = read(variables(policies(freeze)[0])["templates0"])["web"]
+    literal, _ = read(variables(policies(freeze)[0])["templates0"])["Deployment/web"]
     assert literal["notes"] == {"b": "c"}
     assert literal["meta"] == {"labels": {"run": "web"}}
 
 
 def test_the_same_images_are_written_once() -> None:
     known = tuple(revision(number, "web:1") for number in range(9))
-    assert len(entry(Workload("web", {"web": "web:2"}, known), ()).images) == 1
+    assert len(entry(Workload("Deployment", "web", {"web": "web:2"}, known), ()).images) == 1
 
 
 def many(count: int) -> tuple[Workload, ...]:
     known = (revision(2, "web:1"), revision(1, "web:1", padding=9_000))
-    return tuple(Workload(f"w{number:04}", {"web": "web:1"}, known) for number in range(count))
+    return tuple(
+        Workload("Deployment", f"w{number:04}", {"web": "web:1"}, known) for number in range(count)
+    )
 
 
 def test_no_expression_is_longer_than_the_api_server_takes() -> None:
     huge = cel.MAX_EXPRESSION - 500
     known = (revision(2, "web:1"), revision(1, "web:1", padding=huge))
-    freeze = replace(FREEZE, workloads=(*many(30), Workload("web", {"web": "web:1"}, known)))
+    freeze = replace(
+        FREEZE, workloads=(*many(30), Workload("Deployment", "web", {"web": "web:1"}, known))
+    )
     assert render(freeze).dropped == ()
     lengths = [len(text) for one in policies(freeze) for text in variables(one).values()]
     assert huge < max(lengths) <= cel.MAX_EXPRESSION
@@ -201,7 +222,7 @@ def test_every_workload_is_in_the_chunks() -> None:
             if name.startswith(family) and name != family
         ]
         literals = Counter(name for chunk in chunks for name, some in chunk.items() for _ in some)
-        assert literals == {one.name: each for one in freeze.workloads}
+        assert literals == {one.key: each for one in freeze.workloads}
 
 
 def test_shards_divide_all_names_between_them() -> None:
@@ -210,11 +231,9 @@ def test_shards_divide_all_names_between_them() -> None:
     ranges = [one["spec"]["matchConditions"][0]["expression"] for one in found]
     names = [list(read(text)) for one in found for text in [variables(one)["templates0"]]]
     starts = [chunk[0] for chunk in names]
-    assert ranges[0] == f"(object.metadata.name < '{starts[1]}')"
-    assert ranges[1] == (
-        f"(object.metadata.name >= '{starts[1]}') && (object.metadata.name < '{starts[2]}')"
-    )
-    assert ranges[2] == f"(object.metadata.name >= '{starts[2]}')"
+    assert ranges[0] == f"({WORKLOAD} < '{starts[1]}')"
+    assert ranges[1] == (f"({WORKLOAD} >= '{starts[1]}') && ({WORKLOAD} < '{starts[2]}')")
+    assert ranges[2] == f"({WORKLOAD} >= '{starts[2]}')"
 
 
 def test_a_shard_stays_below_the_size_that_is_stored() -> None:
@@ -224,9 +243,11 @@ def test_a_shard_stays_below_the_size_that_is_stored() -> None:
 
 def test_a_template_too_long_for_an_expression_is_reported() -> None:
     known = (revision(2, "web:1"), revision(1, "web:1", padding=100_000))
-    rendered = render(replace(FREEZE, workloads=(Workload("web", {"web": "web:1"}, known),)))
+    rendered = render(
+        replace(FREEZE, workloads=(Workload("Deployment", "web", {"web": "web:1"}, known),))
+    )
     (dropped,) = rendered.dropped
-    assert (dropped.workload, dropped.revision) == ("web", 1)
+    assert (dropped.workload, dropped.revision) == ("Deployment/web", 1)
     assert "rollback of Deployment web to revision 1 would be denied" in dropped.message
 
 
@@ -235,7 +256,9 @@ def test_the_oldest_revisions_are_dropped_when_a_workload_fills_a_policy() -> No
         Revision(number, template(f"web:1#{number}", padding=90_000), {"web": "web:1"})
         for number in range(1, 13)
     )
-    rendered = render(replace(FREEZE, workloads=(Workload("web", {"web": "web:1"}, known),)))
+    rendered = render(
+        replace(FREEZE, workloads=(Workload("Deployment", "web", {"web": "web:1"}, known),))
+    )
     dropped = [one.revision for one in rendered.dropped]
     assert dropped == [7, 6, 5, 4, 3, 2, 1]
 

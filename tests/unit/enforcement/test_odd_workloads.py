@@ -13,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.api.metadata import LabelSelector
-from sluice.enforcement import revisions
 from sluice.enforcement.freeze import Freeze
+from sluice.enforcement.history import workload
+from sluice.enforcement.kinds import HOLDS, KINDS
 from sluice.enforcement.names import UNDO
 from sluice.enforcement.native import render
 from sluice.enforcement.plan import Want, plan
-from sluice.enforcement.target import PAUSED, Target, annotation
+from sluice.enforcement.revisions import of_replica_set
+from sluice.enforcement.target import Target, annotation
+from sluice.kube.cache import Cache, Key, Workload
+from sluice.kube.resources import WORKLOADS
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
 REVISION = "deployment.kubernetes.io/revision"
@@ -40,9 +44,9 @@ def partly(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
 
 CHANGES = partly(
     policy=st.sampled_from(["policy-1", "p"]),
-    field=st.sampled_from([PAUSED, annotation("a.io/x"), annotation(""), "spec.replicas"]),
-    previous=st.just("null"),
-    value=st.sampled_from(["true", '"1"', "null", "{", ""]),
+    field=st.sampled_from([*HOLDS, annotation("a.io/x"), annotation(""), "spec.replicas"]),
+    previous=st.sampled_from(["null", "3", "-1", '"x"', "{", "[]"]),
+    value=st.sampled_from(["true", '"OnDelete"', "2147483647", '"1"', "null", "{", ""]),
     time=st.sampled_from(["2026-08-20T10:04:00Z", "0001-01-01T00:00:00+23:59", "yesterday"]),
 )
 MIRRORS = partly(uid=st.sampled_from(["uid-1", "uid-0"]), changes=st.lists(CHANGES, max_size=2))
@@ -58,7 +62,14 @@ FIELDS = st.one_of(
     partly(
         **{
             "f:metadata": st.none() | JSON | partly(**{"f:annotations": JSON}),
-            "f:spec": JSON | st.just({"f:paused": {}}),
+            "f:spec": JSON
+            | st.sampled_from(
+                [
+                    {"f:paused": {}},
+                    {"f:updateStrategy": {"f:type": {}}},
+                    {"f:updateStrategy": {"f:rollingUpdate": {"f:partition": {}}}},
+                ]
+            ),
         }
     ),
     st.just({"f:metadata": {"f:annotations": {"f:a.io/x": {}, f"f:{UNDO}": {}, "f:": {}}}}),
@@ -89,14 +100,40 @@ TEMPLATES = st.builds(
 )
 
 
+STRATEGIES = partly(
+    type=st.sampled_from(["RollingUpdate", "OnDelete"]),
+    rollingUpdate=partly(partition=st.sampled_from([0, 3, 2**31 - 1])),
+)
+SPECS = partly(paused=st.booleans(), updateStrategy=STRATEGIES)
+STATUSES = partly(updateRevision=st.text(max_size=5), observedGeneration=st.integers(0))
+
+
 @st.composite
 def workloads(draw: st.DrawFn) -> dict[str, Any]:
     served = {"name": "web", "namespace": "shop", "uid": "uid-1", "resourceVersion": "7"}
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": draw(st.sampled_from(sorted(KINDS))),
         "metadata": {**draw(META), **served},
-        "spec": {**draw(partly(paused=st.booleans())), "template": draw(TEMPLATES)},
+        "spec": {**draw(SPECS), "template": draw(TEMPLATES)},
+        "status": draw(STATUSES),
+    }
+
+
+@st.composite
+def retained(draw: st.DrawFn) -> dict[str, Any]:
+    """What any object can be that a workload's controller, or somebody else, has made."""
+    live = draw(workloads())
+    if draw(st.booleans()):
+        return {**live, "kind": "ReplicaSet"}
+    patch = {"spec": {"template": {**live["spec"]["template"], "$patch": "replace"}}}
+    data = draw(st.just(patch) | JSON)
+    revision = draw(partly(revision=st.integers(0, 2**63 - 1)))
+    return {
+        **revision,
+        "kind": "ControllerRevision",
+        "metadata": live["metadata"],
+        "data": data,
     }
 
 
@@ -110,9 +147,9 @@ def test_an_odd_workload_is_planned_for_and_given_back(
     assert not any(given_back.remaining.values())
 
 
-@given(workloads(), st.lists(workloads(), max_size=3))
+@given(workloads(), st.lists(retained(), max_size=3))
 def test_an_odd_workload_is_frozen_with_its_odd_revisions(
-    live: dict[str, Any], replica_sets: list[dict[str, Any]]
+    live: dict[str, Any], kept: list[dict[str, Any]]
 ) -> None:
     freeze = Freeze(
         namespace="shop",
@@ -120,12 +157,22 @@ def test_an_odd_workload_is_frozen_with_its_odd_revisions(
         uid="p-1",
         action="Deny",
         message_prefix="",
+        message_infix="",
+        kinds=tuple(KINDS),
         message_suffix="",
         selector=LabelSelector(),
         expires=NOW,
-        workloads=(revisions.workload(live, replica_sets),),
+        workloads=(workload(live, kept),),
     )
     assert len(render(freeze).manifests) == 2
+
+
+@given(workloads())
+def test_an_odd_workload_is_cut_down_for_the_cache(live: dict[str, Any]) -> None:
+    resource = WORKLOADS[live["kind"]]
+    _, found = Cache().put(resource, live)
+    assert isinstance(found, Workload)
+    assert (found.kind, found.key) == (live["kind"], Key(resource.plural, "shop", "web"))
 
 
 @pytest.mark.parametrize("manager", [{}, {"manager": ""}, {"manager": None}])
@@ -151,5 +198,5 @@ def test_a_revision_without_a_sane_number_counts_as_the_oldest(number: str) -> N
         "metadata": {"annotations": {REVISION: number}},
         "spec": {"template": {"spec": {"containers": [{"name": "web"}]}}},
     }
-    found = revisions.revision(replica_set)
+    found = of_replica_set(replica_set)
     assert (found.number, found.images) == (0, {"web": ""})

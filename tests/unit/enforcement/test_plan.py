@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +11,12 @@ from sluice.api.policy import UndoRecord
 from sluice.enforcement import mirror
 from sluice.enforcement.names import UNDO
 from sluice.enforcement.plan import CONTESTED_AFTER, GRACE, Changes, Records, Want, plan
-from sluice.enforcement.target import PAUSED, Target, annotation, annotation_key
+from sluice.enforcement.target import Target, annotation, annotation_key
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
+PAUSED = "spec.paused"
+PARTITION = "spec.updateStrategy.rollingUpdate.partition"
+STRATEGY = "spec.updateStrategy.type"
 LATER = NOW + GRACE + timedelta(seconds=1)
 NOTE = annotation("example.com/frozen")
 MIRROR = annotation("sluice.dev/undo")
@@ -23,10 +27,18 @@ def note(value: str, *, policy: str = "policy-1") -> Want:
     return Want(policy, annotations={"example.com/frozen": value})
 
 
-def target(values: dict[str, str] | None = None, *, ours: Any = (), others: Any = ()) -> Target:
+def target(
+    values: dict[str, str] | None = None,
+    *,
+    kind: str = "Deployment",
+    ours: Any = (),
+    others: Any = (),
+    shared: Any = (),
+    holdable: bool = True,
+) -> Target:
     return Target(
         api_version="apps/v1",
-        kind="Deployment",
+        kind=kind,
         namespace="shop",
         name="web",
         uid="uid-1",
@@ -34,18 +46,27 @@ def target(values: dict[str, str] | None = None, *, ours: Any = (), others: Any 
         values=values or {},
         ours=frozenset(ours),
         others=dict.fromkeys(others, "kubectl-edit"),
+        shared=frozenset(shared),
+        holdable=holdable,
     )
 
 
 def record(
-    field: str, value: str, *, reverts: int = 0, uid: str = "uid-1", confirmed: bool = False
+    field: str,
+    value: str,
+    *,
+    reverts: int = 0,
+    uid: str = "uid-1",
+    confirmed: bool = False,
+    kind: str = "Deployment",
+    previous: str = "null",
 ) -> UndoRecord:
     return UndoRecord(
-        kind="Deployment",
+        kind=kind,
         name="web",
         uid=uid,
         field=field,
-        previous="null",
+        previous=previous,
         value=value,
         time=NOW,
         reverts=reverts,
@@ -298,8 +319,8 @@ def test_a_mirror_that_makes_no_sense_is_removed_and_not_believed(text: str) -> 
     assert changes.apply is None
 
 
-def mirrored(uid: str, field: str, value: str) -> str:
-    change = {"policy": "p", "previous": "null", "value": value, "time": "2026-08-20T10:04:00Z"}
+def mirrored(uid: str, field: str, value: str, *, previous: str = "null") -> str:
+    change = {"policy": "p", "previous": previous, "value": value, "time": "2026-08-20T10:04:00Z"}
     return json.dumps({"uid": uid, "changes": [{**change, "field": field}]})
 
 
@@ -320,6 +341,175 @@ def test_only_a_copy_of_the_object_is_unpaused_by_what_its_mirror_says(
     assert ("spec" in changes.clear) is unpaused
 
 
+KINDS = [("StatefulSet", PARTITION, "2147483647"), ("DaemonSet", STRATEGY, '"OnDelete"')]
+of_each_set = pytest.mark.parametrize(
+    ("kind", "field", "value"), KINDS, ids=[it[0] for it in KINDS]
+)
+
+
+def nested(field: str, value: str) -> dict[str, Any]:
+    found: Any = json.loads(value)
+    for key in reversed(field.split(".")):
+        found = {key: found}
+    return {"spec": found["spec"]}
+
+
+@of_each_set
+def test_a_set_is_held_by_the_field_of_its_kind(kind: str, field: str, value: str) -> None:
+    changes = plan(target(kind=kind), [PAUSE], {}, NOW)
+    assert changes.records == {"policy-1": (record(field, value, kind=kind),)}
+    assert changes.apply is not None
+    assert {"spec": changes.apply["spec"]} == nested(field, value)
+    assert changes.force
+
+
+def test_a_partition_that_was_there_is_recorded_and_taken_over_as_it_was_read() -> None:
+    changes = plan(target({PARTITION: "2"}, kind="StatefulSet"), [PAUSE], {}, NOW)
+    (found,) = changes.records["policy-1"]
+    assert (found.previous, found.value) == ("2", "2147483647")
+    assert changes.apply is not None
+    assert changes.apply["metadata"]["resourceVersion"] == "7"
+    assert changes.force
+
+
+@of_each_set
+def test_a_strategy_that_git_declares_is_not_taken_over(kind: str, field: str, value: str) -> None:
+    del value
+    changes = plan(target(kind=kind, others=[field]), [PAUSE], {}, NOW)
+    assert (changes.apply, changes.records) == (None, {})
+    assert [(it.field, it.contested) for it in changes.problems] == [(field, False)]
+
+
+@of_each_set
+def test_a_set_that_its_owner_holds_already_is_left_and_not_recorded(
+    kind: str, field: str, value: str
+) -> None:
+    changes = plan(target({field: value}, kind=kind), [PAUSE], {}, NOW)
+    assert (changes.apply, changes.clear, changes.records) == (None, None, {})
+
+
+def test_a_set_without_rollouts_is_not_held() -> None:
+    changes = plan(target(kind="StatefulSet", holdable=False), [PAUSE], {}, NOW)
+    assert changes == Changes({}, None, None, {})
+
+
+def test_the_partition_that_was_there_is_set_again_before_ours_is_released() -> None:
+    held = record(PARTITION, "2147483647", kind="StatefulSet", previous="2", confirmed=True)
+    live = target({PARTITION: "2147483647"}, kind="StatefulSet", ours=[PARTITION])
+    changes = plan(live, [], {"policy-1": [held]}, NOW)
+    assert changes.clear == {
+        "metadata": {"uid": "uid-1", "resourceVersion": "7"},
+        **nested(PARTITION, "2"),
+    }
+    assert changes.records == {"policy-1": (held,)}
+    assert changes.remaining == {"policy-1": ()}
+    assert not changes.force
+
+
+@of_each_set
+def test_a_default_comes_back_by_itself_when_ours_is_released(
+    kind: str, field: str, value: str
+) -> None:
+    held = record(field, value, kind=kind, confirmed=True)
+    changes = plan(target({field: value}, kind=kind, ours=[field]), [], {"p": [held]}, NOW)
+    assert changes.clear is None
+    assert changes.apply is not None
+    assert "spec" not in changes.apply
+
+
+@pytest.mark.parametrize("others", [[], [PARTITION]], ids=["by an update", "declared"])
+def test_what_was_set_during_the_freeze_is_not_undone(others: list[str]) -> None:
+    held = record(PARTITION, "2147483647", kind="StatefulSet", previous="2", confirmed=True)
+    live = target({PARTITION: "5"}, kind="StatefulSet", others=others)
+    changes = plan(live, [], {"p": [held]}, LATER)
+    assert (changes.clear, changes.apply, changes.remaining) == (None, None, {"p": ()})
+
+
+def test_a_hold_taken_back_is_made_again_once_and_gives_the_newer_value_back() -> None:
+    held = record(PARTITION, "2147483647", kind="StatefulSet", previous="2", confirmed=True)
+    live = target({PARTITION: "5"}, kind="StatefulSet")
+    changes = plan(live, [PAUSE], {"policy-1": [held]}, LATER)
+    (found,) = changes.records["policy-1"]
+    assert (found.previous, found.reverts, found.confirmed) == ("5", 1, False)
+    assert changes.force
+    again = plan(live, [PAUSE], changes.remaining, LATER + GRACE * 2)
+    assert again.apply is None
+    assert [it.contested for it in again.problems] == [True]
+    thawed = plan(live, [], again.remaining, LATER + GRACE * 3)
+    assert (thawed.clear, thawed.apply) == (None, None)
+
+
+def test_a_write_that_never_landed_remembers_what_is_there_when_it_is_made() -> None:
+    held = record(PARTITION, "2147483647", kind="StatefulSet", previous="2")
+    changes = plan(target({PARTITION: "5"}, kind="StatefulSet"), [PAUSE], {"p": [held]}, LATER)
+    (found,) = changes.records["policy-1"]
+    assert (found.previous, found.reverts) == ("5", 0)
+
+
+def test_policies_that_share_a_hold_remember_what_was_there_before_the_latest_write() -> None:
+    late = record(PARTITION, "2147483647", kind="StatefulSet", previous="5", confirmed=True)
+    late = late.model_copy(update={"time": LATER})
+    early = record(PARTITION, "2147483647", kind="StatefulSet", previous="2", confirmed=True)
+    live = target({PARTITION: "2147483647"}, kind="StatefulSet", ours=[PARTITION])
+    wants = [Want("a", pause=True), Want("b", pause=True)]
+    changes = plan(live, wants, {"a": [early], "b": [late]}, LATER)
+    assert [it.previous for some in changes.remaining.values() for it in some] == ["5", "5"]
+    assert changes.clear is None
+
+
+@pytest.mark.parametrize(
+    ("told", "restored"), [("2", 2), ("null", None), ("-1", None), ('"x"', None), ("{", None)]
+)
+def test_a_hold_without_its_record_is_undone_as_the_workload_itself_tells(
+    told: str, restored: int | None
+) -> None:
+    text = json.dumps(mirrored("uid-1", PARTITION, "2147483647", previous=told))
+    values = {MIRROR: text, PARTITION: "2147483647"}
+    live = target(values, kind="StatefulSet", ours=[MIRROR, PARTITION])
+    changes = plan(live, [], {}, NOW)
+    if restored is None:
+        assert changes.clear is None
+    else:
+        assert changes.clear is not None
+        assert {"spec": changes.clear["spec"]} == nested(PARTITION, told)
+    kept = plan(live, [PAUSE], {}, NOW)
+    assert kept.remaining["policy-1"][0].previous == (told if restored is not None else "null")
+
+
+@pytest.mark.parametrize(("previous", "restored"), [("2", 2), ("null", None)])
+def test_a_copy_of_a_held_set_gets_what_was_there_before(
+    previous: str, restored: int | None
+) -> None:
+    text = json.dumps(mirrored("uid-0", PARTITION, "2147483647", previous=previous))
+    live = target({MIRROR: text, PARTITION: "2147483647"}, kind="StatefulSet", others=[MIRROR])
+    changes = plan(live, [], {}, NOW)
+    assert changes.clear is not None
+    assert changes.clear["spec"]["updateStrategy"]["rollingUpdate"] == {"partition": restored}
+
+
+@of_each_set
+def test_a_hold_that_somebody_elses_update_would_keep_is_taken_away(
+    kind: str, field: str, value: str
+) -> None:
+    held = record(field, value, kind=kind, confirmed=True)
+    live = target({field: value}, kind=kind, ours=[field], shared=[field])
+    changes = plan(live, [], {"p": [held]}, NOW)
+    assert changes.clear is not None
+    assert {"spec": changes.clear["spec"]} == nested(field, "null")
+
+
+def test_a_copy_of_a_held_set_that_is_frozen_too_is_taken_over() -> None:
+    text = json.dumps(mirrored("uid-0", PARTITION, "2147483647", previous="2"))
+    live = target({MIRROR: text, PARTITION: "2147483647"}, kind="StatefulSet", others=[MIRROR])
+    changes = plan(live, [PAUSE], {}, NOW)
+    assert changes.clear is not None
+    assert "spec" not in changes.clear
+    assert changes.force
+    assert changes.apply is not None
+    assert "resourceVersion" not in changes.apply["metadata"]
+    assert changes.remaining["policy-1"][0].previous == "2"
+
+
 KEYS = st.sampled_from(["a.io/x", "a.io/y"])
 WANTS = st.lists(
     st.builds(
@@ -334,20 +524,33 @@ WANTS = st.lists(
 
 
 def after(live: Target, changes: Changes) -> Target:
-    """The object when nobody else interferes and nothing was there before."""
+    """The object when nobody else interferes."""
+    field = live.hold.field
+    rest = {} if field in live.ours or field not in live.values else {field: live.values[field]}
+    if changes.clear is not None and "spec" in changes.clear:
+        rest = {field: live.hold.read(changes.clear)}
     if changes.apply is None:
-        return live
+        return replace(live, values={**live.values, **rest})
     notes = changes.apply["metadata"].get("annotations", {})
     values = {annotation(key): json.dumps(value) for key, value in notes.items()}
-    values |= {PAUSED: "true"} if "spec" in changes.apply else {}
-    return target(values, ours=values)
+    values |= {field: live.hold.text} if "spec" in changes.apply else {}
+    return replace(live, values={**rest, **values}, ours=frozenset(values))
 
 
-@given(st.lists(WANTS, max_size=4))
-def test_an_undisturbed_workload_settles_in_one_step_and_is_clean_in_the_end(
+BEFORE = [
+    target(),
+    target({PARTITION: "0"}, kind="StatefulSet"),
+    target({PARTITION: "2"}, kind="StatefulSet"),
+    target(kind="DaemonSet"),
+]
+
+
+@given(st.sampled_from(BEFORE), st.lists(WANTS, max_size=4))
+def test_an_undisturbed_workload_settles_in_one_step_and_is_as_before_in_the_end(
+    before: Target,
     history: list[list[Want]],
 ) -> None:
-    live, records, now = target(), {}, NOW
+    live, records, now = before, {}, NOW
     for wants in [*history, []]:
         now += timedelta(minutes=5)
         changes = plan(live, wants, records, now)
@@ -357,7 +560,7 @@ def test_an_undisturbed_workload_settles_in_one_step_and_is_clean_in_the_end(
         assert again.records == again.remaining == records
         assert all(one.confirmed for some in records.values() for one in some)
         assert not any(one.contested for one in changes.problems)
-    assert live.values == {}
+    assert live.values == before.values
     assert not any(records.values())
 
 
@@ -365,6 +568,39 @@ def test_an_undisturbed_workload_settles_in_one_step_and_is_clean_in_the_end(
 def test_an_annotations_field_tells_its_key(key: str) -> None:
     assert annotation_key(annotation(key)) == key
     assert annotation_key(PAUSED) is None
+
+
+@pytest.mark.parametrize("operation", ["Apply", "Update"])
+def test_what_an_update_left_in_a_field_that_is_filled_in_is_nobodys_wish(operation: str) -> None:
+    fields = {"f:spec": {"f:updateStrategy": {"f:rollingUpdate": {".": {}, "f:partition": {}}}}}
+    served = {"name": "web", "namespace": "shop", "uid": "uid-1", "resourceVersion": "7"}
+    managed = [{"manager": "helm", "operation": operation, "fieldsV1": fields}]
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    found = Target.of(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {**served, "managedFields": managed},
+            "spec": {"updateStrategy": strategy},
+        }
+    )
+    assert found.values == {PARTITION: "0"}
+    assert found.others == ({PARTITION: "helm"} if operation == "Apply" else {})
+    assert found.shared == (set() if operation == "Apply" else {PARTITION})
+
+
+@pytest.mark.parametrize(("strategy", "holdable"), [("RollingUpdate", True), ("OnDelete", False)])
+def test_a_stateful_set_is_holdable_unless_pods_wait_for_their_deletion(
+    strategy: str, *, holdable: bool
+) -> None:
+    served = {"name": "web", "namespace": "shop", "uid": "uid-1", "resourceVersion": "7"}
+    live = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": served,
+        "spec": {"updateStrategy": {"type": strategy}},
+    }
+    assert Target.of(live).holdable is holdable
 
 
 def test_managed_fields_tell_what_is_ours() -> None:

@@ -21,6 +21,8 @@ def freeze(name: str, *, expires: datetime = NOW, workloads: tuple[Workload, ...
         uid=f"uid-{name}",
         action="Deny",
         message_prefix="FROZEN ",
+        message_infix=" shop/",
+        kinds=("Deployment",),
         message_suffix="",
         selector=LabelSelector(),
         expires=expires,
@@ -37,7 +39,9 @@ def fleet(count: int) -> tuple[Workload, ...]:
         return {"metadata": {}, "spec": {"containers": [{"name": "web", "args": ["x" * padding]}]}}
 
     known = tuple(Revision(one, template(one * 30_000), {"web": "1"}) for one in (1, 2))
-    return tuple(Workload(f"w{number:02}", {"web": "1"}, known) for number in range(count))
+    return tuple(
+        Workload("Deployment", f"w{number:02}", {"web": "1"}, known) for number in range(count)
+    )
 
 
 def kinds(manifests: Any) -> list[str]:

@@ -7,7 +7,14 @@ from typing import Any
 from sluice.gate import kinds
 from sluice.gate.judge import Judge
 from sluice.gate.memory import Memory
-from sluice.kube.resources import DEPLOYMENTS, OVERRIDES, POLICIES, REPLICA_SETS, Resource
+from sluice.kube.resources import (
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    OVERRIDES,
+    POLICIES,
+    REPLICA_SETS,
+    Resource,
+)
 
 Object = dict[str, Any]
 
@@ -202,6 +209,6 @@ def frozen() -> Known:
 RESOURCES = {
     **{one.kind: one for one in kinds.WORKLOADS},
     "ReplicaSet": REPLICA_SETS,
-    "ControllerRevision": kinds.CONTROLLER_REVISIONS,
+    "ControllerRevision": CONTROLLER_REVISIONS,
     "GateOverride": OVERRIDES,
 }

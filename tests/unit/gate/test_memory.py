@@ -4,8 +4,14 @@ import pickle
 
 import pytest
 
-from sluice.gate.kinds import CONTROLLER_REVISIONS, STATEFUL_SETS
-from sluice.kube.resources import DEPLOYMENTS, OVERRIDES, POLICIES, REPLICA_SETS
+from sluice.kube.resources import (
+    CONTROLLER_REVISIONS,
+    DEPLOYMENTS,
+    OVERRIDES,
+    POLICIES,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+)
 from sluice.policy.fingerprint import fingerprint
 from tests.unit.gate.objects import (
     Known,

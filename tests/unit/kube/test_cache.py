@@ -1,7 +1,9 @@
 from typing import Any
 
+import pytest
+
 from sluice.kube.cache import Cache, Key, Malformed, Workload
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES
+from sluice.kube.resources import DAEMON_SETS, DEPLOYMENTS, OBJECTIVES, STATEFUL_SETS, Resource
 
 
 def objective(name: str, **spec: Any) -> dict[str, Any]:
@@ -117,3 +119,53 @@ def test_a_version_that_is_known_is_not_read_again_but_was_seen_now() -> None:
     assert cache.put(OBJECTIVES, versioned("a", "10")) == (first, first)
     assert cache.get(Key(OBJECTIVES.plural, "shop", "a")) is first
     assert cache.retain(OBJECTIVES, set(), began=began) == set()
+
+
+def test_workloads_of_one_name_are_kept_by_kind() -> None:
+    cache = Cache()
+    for resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS):
+        cache.put(resource, deployment("web"))
+    assert [(it.kind, it.key.plural) for it in cache.workloads("shop")] == [
+        ("Deployment", "deployments"),
+        ("StatefulSet", "statefulsets"),
+        ("DaemonSet", "daemonsets"),
+    ]
+    cache.drop(Key(STATEFUL_SETS.plural, "shop", "web"))
+    assert [it.kind for it in cache.workloads("shop")] == ["Deployment", "DaemonSet"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "retained"),
+    [
+        (DEPLOYMENTS, {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "2"}}}),
+        (STATEFUL_SETS, {"status": {"updateRevision": "web-7f"}}),
+        (DAEMON_SETS, {"status": {"observedGeneration": 2}}),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Resource) else None,
+)
+def test_a_workload_changes_when_another_revision_of_it_is_retained(
+    resource: Resource, retained: dict[str, Any]
+) -> None:
+    cache = Cache()
+    live = {**deployment("web", resourceVersion="1"), "status": {}}
+    cache.put(resource, live)
+    metadata = {**live["metadata"], **retained.get("metadata", {}), "resourceVersion": "2"}
+    before, after = cache.put(resource, {**live, **retained, "metadata": metadata})
+    assert before != after
+
+
+@pytest.mark.parametrize(
+    ("resource", "spec"),
+    [
+        (DEPLOYMENTS, {"paused": True}),
+        (STATEFUL_SETS, {"updateStrategy": {"rollingUpdate": {"partition": 2147483647}}}),
+        (DAEMON_SETS, {"updateStrategy": {"type": "OnDelete"}}),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Resource) else None,
+)
+def test_a_hold_that_is_taken_back_is_noticed(resource: Resource, spec: dict[str, Any]) -> None:
+    cache = Cache()
+    before, _ = cache.put(resource, {**deployment("web", resourceVersion="1"), "spec": spec})
+    assert before is None
+    held, free = cache.put(resource, {**deployment("web", resourceVersion="2"), "spec": {}})
+    assert (getattr(held, "held", None), getattr(free, "held", None)) == (True, False)

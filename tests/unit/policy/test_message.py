@@ -66,8 +66,8 @@ def test_the_recovery_is_left_out_before_a_name_is_cut() -> None:
 
 def test_the_parts_of_a_denial_make_the_denial_with_any_workload() -> None:
     spec, decision = spec_of(), decided(known("12", recovered_at=T0 + 288 * HOUR))
-    parts = denial_parts(decision, spec, workload_kind="Deployment")
-    assert f"{parts.prefix}web{parts.suffix}" == denial(
+    parts = denial_parts(decision, spec)
+    assert f"{parts.prefix}Deployment{parts.infix}web{parts.suffix}" == denial(
         decision, spec, workload_kind="Deployment", workload_name="web"
     )
 
@@ -197,10 +197,10 @@ def test_names_are_cut_where_a_text_would_grow_too_long(reason: Reason, remainin
         [(0 * MINUTE, [worst]), (1 * MINUTE, [unknown(LONGEST, reason=reason)])], spec=spec
     ):
         named = replace(decision, policy=LONGEST, namespace="m" * 63)
-        parts = denial_parts(named, spec, workload_kind="Deployment")
+        parts = denial_parts(named, spec)
         text = denial(named, spec, workload_kind="Deployment", workload_name=LONGEST)
         assert len(text) <= 600
-        assert len(parts.prefix) + 253 + len(parts.suffix) <= 600
+        assert len(f"{parts.prefix}StatefulSet{parts.infix}{parts.suffix}") + 253 <= 600
         assert len(warning(replace(named, effective=Admission.DENY))) <= 120
         for cut in (text, parts.prefix, warning(named)):
             assert "ErrorBudgetPolicy mmmmmm" in cut

@@ -246,12 +246,12 @@ def test_texts_are_one_printable_line_within_their_bounds(
 ) -> None:
     spec = spec_of()
     text = denial(decision, spec, workload_kind="Deployment", workload_name=workload)
-    parts = denial_parts(decision, spec, workload_kind="Deployment")
+    parts = denial_parts(decision, spec)
     essential = warning(replace(decision, effective=Admission.DENY))
     assert len(text) <= DENIAL_LIMIT
-    assert len(parts.prefix) + 253 + len(parts.suffix) <= DENIAL_LIMIT
+    assert len(f"{parts.prefix}StatefulSet{parts.infix}{parts.suffix}") + 253 <= DENIAL_LIMIT
     assert len(essential) <= ESSENTIAL_LIMIT
-    for part in (text, parts.prefix, parts.suffix, essential, decision.message):
+    for part in (text, parts.prefix, parts.infix, parts.suffix, essential, decision.message):
         assert part.isprintable()
     assert text.startswith("FROZEN by ErrorBudgetPolicy ")
     assert "Override: kubectl sluice override." in text

@@ -4,7 +4,7 @@ import pytest
 
 from sluice.api.policy import ObjectiveReference, WorkloadReference
 from sluice.api.reasons import Reason
-from sluice.policy.selection import Labelled, select_objectives, select_workloads
+from sluice.policy.selection import Labelled, WorkloadName, select_objectives, select_workloads
 
 SHOP = [
     Labelled("web", {"app": "shop", "tier": "front"}),
@@ -47,6 +47,10 @@ def test_a_name_that_does_not_exist_is_an_unknown_objective_that_says_what_to_do
 
 def test_workloads_are_governed_by_label_and_kind() -> None:
     reference = WorkloadReference.model_validate({"selector": {"matchLabels": {"app": "shop"}}})
-    assert select_workloads(reference, SHOP, kind="Deployment") == ("api", "web")
-    assert select_workloads(reference, SHOP, kind="StatefulSet") == ()
-    assert select_workloads(WorkloadReference(), SHOP, kind="Deployment") == ("api", "cron", "web")
+    kinds = {"api": "Deployment", "cron": "DaemonSet", "web": "StatefulSet"}
+    existing = [(WorkloadName(kinds[it.name], it.name), it.labels) for it in SHOP]
+    api, cron, web = (WorkloadName(kind, name) for name, kind in kinds.items())
+    assert select_workloads(reference, existing) == (api, web)
+    assert select_workloads(WorkloadReference(), existing) == (cron, api, web)
+    only_sets = WorkloadReference(kinds=["StatefulSet", "DaemonSet"])
+    assert select_workloads(only_sets, existing) == (cron, web)

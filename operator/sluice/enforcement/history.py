@@ -1,0 +1,34 @@
+"""A live workload with what it can roll back to."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sluice.enforcement.freeze import Workload
+from sluice.enforcement.kinds import KINDS
+from sluice.enforcement.revisions import images
+
+Object = Mapping[str, Any]
+
+
+def workload(live: Object, retained: Iterable[Object]) -> Workload:
+    """A workload with the revisions among `retained` that it owns, newest first.
+
+    Args:
+        live: the workload, with its kind.
+        retained: ReplicaSets and ControllerRevisions, each with its kind.
+    """
+    kind = KINDS[live["kind"]]
+    uid = live["metadata"]["uid"]
+    owned = [it for it in retained if it["kind"] == kind.retained_as and _controller(it) == uid]
+    revisions = [found for it in owned if (found := kind.revision(it)) is not None]
+    return Workload(
+        kind=kind.name,
+        name=live["metadata"]["name"],
+        images=images(live["spec"]["template"]),
+        revisions=tuple(sorted(revisions, key=lambda one: one.number, reverse=True)),
+    )
+
+
+def _controller(retained: Object) -> str | None:
+    owners = retained["metadata"].get("ownerReferences") or []
+    return next((owner.get("uid") for owner in owners if owner.get("controller")), None)
