@@ -21,6 +21,7 @@ from e2e.gate.shop import (
     merged,
 )
 from e2e.harness import ControlPlane, wait_until
+from e2e.verdict import Verdict
 from sluice.api.metadata import LabelRequirement, LabelSelector
 from sluice.enforcement.freeze import Override
 from sluice.enforcement.native import render
@@ -111,6 +112,49 @@ def test_a_workload_of_another_kind_is_no_way_back_for_one_of_the_same_name(shop
                 image = f"old:{other.lower()}"
                 verdict = shop.set_image("web", image, "--dry-run=server", kind=kind)
                 assert verdict.denied is (kind != other), verdict.said
+
+
+CHANGE_TYPE = "sluice.dev/change-type"
+
+
+@pytest.mark.parametrize("kind", OF_KIND)
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+def test_a_declared_change_passes_once(shop: Shop, kind: str, place: str) -> None:
+    manifest = OF_KIND[kind]("web")
+    shop.deploy(manifest)
+    freeze = changed(shop.freeze(), change_types=("security", "P0"), change_type_key=CHANGE_TYPE)
+
+    def change(image: str, declared: str | None) -> Verdict:
+        containers = [{"name": "web", "image": image}]
+        patch = {
+            "metadata": {place: {CHANGE_TYPE: declared}},
+            "spec": {"template": {"spec": {"containers": containers}}},
+        }
+        return shop.attempt("patch", kind, "web", "-p", json.dumps(patch))
+
+    with shop.frozen(freeze):
+        assert change("web:2", "feature").denied
+        assert change("web:2", "securityfeature").denied
+        assert change("web:2", "security.CVE-2026-1").passed
+        # It stays where it is, as in Git.
+        assert change("web:3", "security.CVE-2026-1").denied
+        assert change("web:3", None).denied
+        assert change("web:3", "security.CVE-2026-2").passed
+        assert change("web:4", "P0").passed
+        leaves = {"metadata": {place: {CHANGE_TYPE: "P0.7"}}}
+        leaves = merged(leaves, {"metadata": {"labels": {"gate": "off"}}})
+        assert shop.patch("web", leaves, kind=kind).denied
+
+
+def test_a_declaration_lets_nothing_pass_where_no_type_is_exempt(shop: Shop) -> None:
+    shop.deploy(deployment("web"))
+    with shop.frozen():
+        patch = {"metadata": {"annotations": {CHANGE_TYPE: "security"}}}
+        image = {
+            "spec": {"template": {"spec": {"containers": [{"name": "web", "image": "web:2"}]}}}
+        }
+        text = json.dumps(merged(patch, image))
+        assert shop.attempt("patch", "deployment", "web", "-p", text).denied
 
 
 def test_after_a_rollback_the_old_images_are_no_pass_for_other_changes(shop: Shop) -> None:

@@ -22,6 +22,9 @@ from sluice.api.metadata import Condition, LabelKey, LabelSelector, ShortlyNamed
 from sluice.api.slo import Level
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
+_QUALIFIED_NAME = (
+    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
 PercentThreshold = Annotated[str, Field(pattern=r"^-?[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=8)]
 
 
@@ -196,6 +199,22 @@ class Exemptions(Spec):
         description="Users `system:serviceaccount:<namespace>:<name>` whose changes pass.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+    change_types: list[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$", max_length=40)]
+    ] = Field(
+        default=[],
+        max_length=16,
+        description=(
+            "Types of change that pass when they are declared on the workload: a label or an "
+            "annotation `changeTypeKey` whose value changes in the same update and is a type, "
+            "alone or followed by `.` or `/` and a reference: `security.CVE-2026-1234`."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    change_type_key: Annotated[str, Field(pattern=_QUALIFIED_NAME, max_length=317)] = Field(
+        default="sluice.dev/change-type",
+        description="The label or annotation of the workload that declares a change's type.",
+    )
     template_keys: list[Annotated[str, Field(min_length=1, max_length=317)]] = Field(
         default=["kubectl.kubernetes.io/restartedAt"],
         max_length=32,
@@ -203,7 +222,7 @@ class Exemptions(Spec):
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
-    _each_once = field_validator("service_accounts", "template_keys")(each_once)
+    _each_once = field_validator("service_accounts", "change_types", "template_keys")(each_once)
 
 
 class WhenBlind(Spec):

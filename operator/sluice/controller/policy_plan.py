@@ -115,6 +115,8 @@ def gates(
         selector=policy.spec.workloads.selector,
         expires=decision.expires or _warned_until(policy, there, now),
         exempt_template_keys=tuple(policy.spec.exemptions.template_keys),
+        change_types=tuple(policy.spec.exemptions.change_types),
+        change_type_key=policy.spec.exemptions.change_type_key,
         exempt_users=tuple(policy.spec.exemptions.service_accounts),
         workloads=tuple(
             with_revisions(one, live.retained)

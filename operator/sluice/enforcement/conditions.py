@@ -88,6 +88,33 @@ def _override(override: Override) -> str:
     return cel.every([f"object.metadata.name in {cel.strings(override.workloads)}", active])
 
 
+def declared(types: Sequence[str], key: str) -> str:
+    """Whether the update itself declares a change of one of `types`.
+
+    A declaration that is there already is one of an earlier change: left in a manifest it must not
+    let the next change pass.
+    """
+    if not types:
+        return "false"
+    return cel.some(_declared(types, key, place) for place in ("labels", "annotations"))
+
+
+def _declared(types: Sequence[str], key: str, place: str) -> str:
+    name = cel.string(key)
+    new, old = (f"{subject}.metadata.{place}" for subject in ("object", "oldObject"))
+    value = f"{new}[{name}]"
+    there_before = cel.every([f"has({old})", f"{name} in {old}", f"{old}[{name}] == {value}"])
+    named = f"{value} == t || {value}.startsWith(t + '.') || {value}.startsWith(t + '/')"
+    return cel.every(
+        [
+            f"has({new})",
+            f"{name} in {new}",
+            f"!({there_before})",
+            f"{cel.strings(types)}.exists(t, {named})",
+        ]
+    )
+
+
 def template_variables(exempt_keys: Sequence[str]) -> dict[str, str]:
     """The parts of the new and the old pod template that `same_template` compares.
 

@@ -65,6 +65,8 @@ class Freeze:
         selector: and which of them.
         expires: the freeze ends then unless it is rendered again before.
         exempt_template_keys: annotations of the pod template whose change is no deployment.
+        change_types: types of change that pass when they are declared.
+        change_type_key: the label or annotation of a workload that declares one.
         exempt_users: user names whose changes pass.
         workloads: the governed workloads that exist, for their revisions.
         overrides: who may pass nevertheless.
@@ -82,5 +84,7 @@ class Freeze:
     expires: datetime
     exempt_template_keys: tuple[str, ...] = ()
     exempt_users: tuple[str, ...] = ()
+    change_types: tuple[str, ...] = ()
+    change_type_key: str = ""
     workloads: tuple[Workload, ...] = ()
     overrides: tuple[Override, ...] = ()

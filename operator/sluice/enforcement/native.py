@@ -132,15 +132,17 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
         "leaves": _leaves(freeze),
         "overridden": conditions.overridden(freeze.overrides),
         **conditions.template_variables(freeze.exempt_template_keys),
+        "declared": conditions.declared(freeze.change_types, freeze.change_type_key),
         "restarted": conditions.only_exempt_annotations_differ(),
         **_retained(part),
     }
+    harmless = ["variables.restarted", "variables.rolledBack", "variables.declared"]
     passes = [
         "variables.expired",
         f"request.userInfo.username in {cel.strings(freeze.exempt_users)}",
         "variables.overridden",
         # Who may not change the template may not take the object out of the policy to change it.
-        f"!variables.leaves && ({cel.some(['variables.restarted', 'variables.rolledBack'])})",
+        f"!variables.leaves && ({cel.some(harmless)})",
     ]
     return {
         "variables": [{"name": name, "expression": text} for name, text in variables.items()],

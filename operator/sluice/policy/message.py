@@ -139,9 +139,16 @@ def _parts(
 
 
 def _allowed(spec: ErrorBudgetPolicySpec) -> str:
-    """What passes a freeze; a restart only if the policy exempts what it changes."""
-    restarts = _RESTARTED_AT in spec.exemptions.template_keys
-    return "scaling, restart and rollback" if restarts else "scaling and rollback"
+    """What passes a freeze; a restart only if the policy exempts what it changes.
+
+    So do changes of a declared type.
+    """
+    passes = ["scaling"]
+    if _RESTARTED_AT in spec.exemptions.template_keys:
+        passes.append("restart")
+    if spec.exemptions.change_types:
+        passes.append("declared changes")
+    return f"{', '.join(passes)} and rollback"
 
 
 def _recovery(decision: Ruling, *, room: int) -> str:

@@ -115,6 +115,21 @@ def test_a_gate_does_what_the_stage_says_as_far_as_the_mode_reaches(
     assert found == ([] if actions is None else [actions])
 
 
+def test_exempt_types_of_change_are_in_the_gate() -> None:
+    spec = {"objectives": {"names": ["a"]}, "mode": "Enforce", "stages": STAGES}
+    exemptions = {"changeTypes": ["security"], "changeTypeKey": "team.example/kind"}
+    metadata = {"name": "default", "namespace": "shop", "uid": "p-1", "generation": 3}
+    exempting = ErrorBudgetPolicy.model_validate(
+        {"metadata": metadata, "spec": {**spec, "exemptions": exemptions}}
+    )
+    gate, _ = rendered(exempting, "10")
+    found = {it["name"]: it["expression"] for it in gate["spec"]["variables"]}
+    assert "['security'].exists" in found["declared"]
+    assert "'team.example/kind' in object.metadata.labels" in found["declared"]
+    gate, _ = rendered(policy(), "10")
+    assert {"name": "declared", "expression": "false"} in gate["spec"]["variables"]
+
+
 def test_a_warning_is_renewed_only_when_half_of_its_time_is_gone() -> None:
     first = rendered(policy("Warn"), "10")
     assert rendered(policy("Warn"), "10", there=list(first)) == first

@@ -93,6 +93,8 @@ def test_only_updates_of_the_governed_kinds_themselves_are_asked_about() -> None
         ({"restarted", "leaves"}, False),
         ({"rolledBack"}, True),
         ({"rolledBack", "leaves"}, False),
+        ({"declared"}, True),
+        ({"declared", "leaves"}, False),
         ({"leaves"}, False),
     ],
     ids=lambda value: " and ".join(sorted(value)) if isinstance(value, set) else None,

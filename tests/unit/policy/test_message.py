@@ -42,6 +42,13 @@ def test_a_restart_is_only_promised_if_the_policy_exempts_it() -> None:
     assert text == FREEZE.replace("scaling, restart and rollback", "scaling and rollback")
 
 
+def test_declared_changes_are_only_promised_if_the_policy_exempts_some() -> None:
+    spec = spec_of(exemptions={"changeTypes": ["security"]})
+    text = denial(decided(known("12")), spec, workload_kind="Deployment", workload_name="web")
+    promised = "scaling, restart, declared changes and rollback"
+    assert text == FREEZE.replace("scaling, restart and rollback", promised)
+
+
 def test_a_denial_ends_with_the_recovery_if_that_is_known() -> None:
     decision = decided(known("12", recovered_at=T0 + 288 * HOUR))
     text = denial(decision, spec_of(), workload_kind="Deployment", workload_name="web")

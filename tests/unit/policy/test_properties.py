@@ -244,8 +244,8 @@ def worded(draw: st.DrawFn) -> Decision:
 def test_texts_are_one_printable_line_within_their_bounds(
     decision: Decision, workload: str
 ) -> None:
-    spec = spec_of()
-    text = denial(decision, spec, workload_kind="Deployment", workload_name=workload)
+    spec = spec_of(exemptions={"changeTypes": ["security"]})
+    text = denial(decision, spec, workload_kind="StatefulSet", workload_name=workload)
     parts = denial_parts(decision, spec)
     essential = warning(replace(decision, effective=Admission.DENY))
     assert len(text) <= DENIAL_LIMIT
