@@ -20,6 +20,8 @@ from e2e.gate.shop import (
     later,
     merged,
 )
+from e2e.gate.webhook import frozen as frozen_by_webhook
+from e2e.gate.webhook import opted_in
 from e2e.harness import ControlPlane, wait_until
 from e2e.verdict import Verdict
 from sluice.api.metadata import LabelRequirement, LabelSelector
@@ -119,10 +121,25 @@ CHANGE_TYPE = "sluice.dev/change-type"
 
 @pytest.mark.parametrize("kind", OF_KIND)
 @pytest.mark.parametrize("place", ["labels", "annotations"])
-def test_a_declared_change_passes_once(shop: Shop, kind: str, place: str) -> None:
-    manifest = OF_KIND[kind]("web")
-    shop.deploy(manifest)
-    freeze = changed(shop.freeze(), change_types=("security", "P0"), change_type_key=CHANGE_TYPE)
+@pytest.mark.parametrize("by", ["native", "webhook"])
+def test_a_declared_change_passes_once(
+    control_plane: ControlPlane, request: pytest.FixtureRequest, by: str, kind: str, place: str
+) -> None:
+    with opted_in(control_plane, f"declared-{by}-{kind.lower()}-{place}") as shop:
+        shop.deploy(OF_KIND[kind]("web"))
+        types = ("security", "P0")
+        if by == "native":
+            freeze = changed(shop.freeze(), change_types=types, change_type_key=CHANGE_TYPE)
+            with shop.frozen(freeze):
+                declare_and_change(shop, kind, place)
+        else:
+            request.getfixturevalue("gate")
+            with frozen_by_webhook(shop, exemptions={"changeTypes": types}):
+                declare_and_change(shop, kind, place)
+
+
+def declare_and_change(shop: Shop, kind: str, place: str) -> None:
+    """What passes is a change that is declared as security or P0 in the same update."""
 
     def change(image: str, declared: str | None) -> Verdict:
         containers = [{"name": "web", "image": image}]
@@ -132,18 +149,17 @@ def test_a_declared_change_passes_once(shop: Shop, kind: str, place: str) -> Non
         }
         return shop.attempt("patch", kind, "web", "-p", json.dumps(patch))
 
-    with shop.frozen(freeze):
-        assert change("web:2", "feature").denied
-        assert change("web:2", "securityfeature").denied
-        assert change("web:2", "security.CVE-2026-1").passed
-        # It stays where it is, as in Git.
-        assert change("web:3", "security.CVE-2026-1").denied
-        assert change("web:3", None).denied
-        assert change("web:3", "security.CVE-2026-2").passed
-        assert change("web:4", "P0").passed
-        leaves = {"metadata": {place: {CHANGE_TYPE: "P0.7"}}}
-        leaves = merged(leaves, {"metadata": {"labels": {"gate": "off"}}})
-        assert shop.patch("web", leaves, kind=kind).denied
+    assert change("web:2", "feature").denied
+    assert change("web:2", "securityfeature").denied
+    assert change("web:2", "security.CVE-2026-1").passed
+    # It stays where it is, as in Git.
+    assert change("web:3", "security.CVE-2026-1").denied
+    assert change("web:3", None).denied
+    assert change("web:3", "security.CVE-2026-2").passed
+    assert change("web:4", "P0").passed
+    leaves = {"metadata": {place: {CHANGE_TYPE: "P0.7"}}}
+    leaves = merged(leaves, {"metadata": {"labels": {"gate": "off"}}})
+    assert shop.patch("web", leaves, kind=kind).denied
 
 
 def test_a_declaration_lets_nothing_pass_where_no_type_is_exempt(shop: Shop) -> None:

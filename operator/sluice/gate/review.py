@@ -67,7 +67,12 @@ def asked(request: Mapping[str, Any], memory: Memory) -> Asked | None:
 def _state(kind: str, body: Mapping[str, Any]) -> State:
     # A hook's Job is judged by what it runs, a promotion by the fact that it is one.
     deploys = None if kind == kinds.PROMOTION else kinds.deploys(body)
-    return State(kinds.labels_of(kind, body), kinds.is_controlled(body), deploys)
+    return State(
+        labels=kinds.labels_of(kind, body),
+        controlled=kinds.is_controlled(body),
+        deploys=deploys,
+        annotations=body["metadata"].get("annotations") or {},
+    )
 
 
 def _also_called(kind: str, body: Mapping[str, Any]) -> tuple[str, ...]:

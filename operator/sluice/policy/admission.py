@@ -37,6 +37,7 @@ class Rule(StrEnum):
     OVERRIDE = "Override"
     RECREATED = "Recreated"
     TEMPLATE_KEYS = "TemplateKeys"
+    CHANGE_TYPE = "ChangeType"
     REVISIONS_UNKNOWN = "RevisionsUnknown"
     ROLLBACK = "Rollback"
     KNOWN_IMAGES = "KnownImages"
@@ -56,11 +57,14 @@ class State:
         labels: Its labels.
         controlled: Whether a controller owns it, which then is what decides on it.
         deploys: Its pod template; None where it has none.
+        annotations: Its own annotations, not those of its template; left out where nothing is
+            judged by them.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     controlled: bool = False
     deploys: Fingerprint | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ Nothing is decided about budgets here: what holds is read from the policies' sta
 gate renders the same rules as CEL; docs/guides/gates.md says where the two differ.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sluice.api.policy import Admission
+from sluice.api.policy import Admission, Exemptions
 from sluice.policy.admission import Change, Governor, Outcome, Rule, Verdict
 from sluice.policy.explanation import shorten
 from sluice.policy.fingerprint import Fingerprint
@@ -21,6 +21,7 @@ WARNING_LIMIT = 256
 _SEVERITY = {Outcome.ALLOWED: 0, Outcome.WARNED: 1, Outcome.DENIED: 2}
 _PASSES = {
     Rule.OVERRIDE: "An override lets this change pass",
+    Rule.CHANGE_TYPE: "A change of a declared type passes",
     Rule.ROLLBACK: "A rollback passes",
     Rule.KNOWN_IMAGES: "Only images that run already, or ran before, are started, which passes",
     Rule.RECREATED: "A workload that is created again passes, and is recorded as a way around",
@@ -162,10 +163,13 @@ def _same(case: _Case, *, ignoring: Collection[str]) -> bool:
 
 
 def _kind_of_change(case: _Case) -> Rule:
-    exempt = case.governor.policy.spec.exemptions.template_keys
+    exemptions = case.governor.policy.spec.exemptions
+    exempt = exemptions.template_keys
     after = case.change.after.deploys
     if _same(case, ignoring=exempt):
         return Rule.TEMPLATE_KEYS
+    if _declares_type(case.change, exemptions):
+        return Rule.CHANGE_TYPE
     if case.retained is None:
         return Rule.REVISIONS_UNKNOWN
     if after is None:
@@ -175,6 +179,29 @@ def _kind_of_change(case: _Case) -> Rule:
         return Rule.KNOWN_IMAGES if after.images and after.images <= known else Rule.DEPLOYS
     back = any(after.equals(one, ignoring=exempt) for one in case.retained)
     return Rule.ROLLBACK if back else Rule.DEPLOYS
+
+
+def _declares_type(change: Change, exemptions: Exemptions) -> bool:
+    """Whether the update itself declares a change of an exempt type.
+
+    A declaration that is there already is one of an earlier change: left in a manifest it must not
+    let the next one pass. What is created has nothing before it to tell the two apart by.
+    """
+    before, after = change.before, change.after
+    if before is None:
+        return False
+    places = ((before.labels, after.labels), (before.annotations, after.annotations))
+    return any(_newly_declared(old, new, exemptions) for old, new in places)
+
+
+def _newly_declared(old: Mapping[str, str], new: Mapping[str, str], exemptions: Exemptions) -> bool:
+    key = exemptions.change_type_key
+    value = new.get(key)
+    if value is None or value == old.get(key):
+        return False
+    return any(
+        value == one or value.startswith((f"{one}.", f"{one}/")) for one in exemptions.change_types
+    )
 
 
 def _overrides(case: _Case) -> Iterator[str]:

@@ -17,6 +17,7 @@ from sluice.kube.resources import (
     REPLICA_SETS,
 )
 from tests.unit.gate.objects import (
+    GOVERNED,
     RESOURCES,
     ROBOT,
     Known,
@@ -124,6 +125,34 @@ def test_an_override_passes_and_is_told_to_the_user_and_the_audit() -> None:
     assert response["auditAnnotations"]["override"] == "fix"
     [warning] = response["warnings"]
     assert len(warning) <= 256
+
+
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+def test_a_declared_type_of_change_passes_where_it_is_new(place: str) -> None:
+    known = frozen().see(POLICIES, policy(exemptions={"changeTypes": ["security"]}))
+    gate = Gate(known)
+
+    def declaring(image: str, value: str | None) -> Object:
+        declared = {} if value is None else {"sluice.dev/change-type": value}
+        held = {**(GOVERNED if place == "labels" else {}), **declared}
+        return workload(image=image, **{place: held})
+
+    before, after = declaring("web:2", "security.1"), declaring("web:3", "security.2")
+    assert gate(review(before, after))["auditAnnotations"]["rule"] == "ChangeType"
+    assert gate(review(declaring("web:2", None), after))["allowed"] is True
+    assert gate(review(before, declaring("web:3", "security.1")))["allowed"] is False
+    assert gate(review(before, declaring("web:3", None)))["allowed"] is False
+    # The template may also declare something; that is not the workload's declaration.
+    inside = workload(image="web:3")
+    inside["spec"]["template"]["metadata"][place]["sluice.dev/change-type"] = "security.3"
+    assert gate(review(RUNNING, inside))["allowed"] is False
+    assert gate.counted("Allowed", "ChangeType") == 2
+
+
+def test_annotations_that_are_null_declare_nothing() -> None:
+    known = frozen().see(POLICIES, policy(exemptions={"changeTypes": ["security"]}))
+    sent = review(workload(image="web:2", annotations=None), workload(annotations=None, image="w"))
+    assert Gate(known)(sent)["allowed"] is False
 
 
 def test_a_workload_that_is_created_again_in_a_freeze_passes_with_a_warning() -> None:

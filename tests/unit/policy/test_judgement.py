@@ -268,6 +268,110 @@ def test_a_rollback_in_a_freeze_is_told_that_there_is_one() -> None:
     assert found.annotations == {"verdict": "Allowed", "rule": "Rollback", "policy": "shop/default"}
 
 
+CHANGE_TYPE = "sluice.dev/change-type"
+
+
+def declaring(
+    declared: str | None,
+    *,
+    before: str | None = None,
+    place: str = "annotations",
+    key: str = CHANGE_TYPE,
+    **after: Any,
+) -> Change:
+    """DEPLOY with a declaration in labels or annotations, and the one that was there before."""
+
+    def declares(one: State, value: str | None) -> State:
+        held = {**getattr(one, place), **({} if value is None else {key: value})}
+        return replace(one, **{place: held})
+
+    return replace(
+        DEPLOY,
+        before=declares(state("web:1"), before),
+        after=declares(state("web:2", **after), declared),
+    )
+
+
+def declared_verdict(change: Change, **exemptions: Any) -> Verdict:
+    policy = policy_of(exemptions={"changeTypes": ["security", "P0"], **exemptions})
+    return verdict(change, governor(policy))
+
+
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+@pytest.mark.parametrize(
+    ("before", "after", "passes"),
+    [
+        (None, "security", True),
+        (None, "security.CVE-2026-1", True),
+        (None, "security/CVE-2026-1", True),
+        (None, "P0", True),
+        ("security.CVE-2026-1", "security.CVE-2026-2", True),
+        ("feature", "security", True),
+        (None, None, False),
+        (None, "", False),
+        (None, "feature", False),
+        (None, "securityfeature", False),
+        (None, "security-feature", False),
+        (None, "Security", False),
+        (None, "p0", False),
+        ("security", "security", False),
+        ("security.CVE-2026-1", "security.CVE-2026-1", False),
+        ("security", None, False),
+        ("security", "feature", False),
+    ],
+)
+def test_a_declared_type_of_change_passes_in_the_update_that_declares_it(
+    place: str, before: str | None, after: str | None, passes: bool
+) -> None:
+    found = declared_verdict(declaring(after, before=before, place=place))
+    assert found.allowed is passes
+    assert found.rule is (Rule.CHANGE_TYPE if passes else Rule.DEPLOYS)
+
+
+def test_a_declaration_that_moves_between_label_and_annotation_is_a_new_one() -> None:
+    change = declaring("security")
+    assert change.before is not None
+    moved = replace(change, before=replace(change.before, labels={**GOVERNED, CHANGE_TYPE: "P0"}))
+    assert declared_verdict(moved).rule is Rule.CHANGE_TYPE
+
+
+def test_what_declares_a_type_is_for_the_policy_to_say() -> None:
+    other = declaring("security", key="acme.io/change")
+    assert declared_verdict(other).rule is Rule.DEPLOYS
+    assert declared_verdict(other, changeTypeKey="acme.io/change").rule is Rule.CHANGE_TYPE
+    assert declared_verdict(declaring("security"), changeTypes=[]).rule is Rule.DEPLOYS
+
+
+@pytest.mark.parametrize("leaving", [{"labels": {}}, {"controlled": True}])
+def test_a_declared_type_never_lets_a_workload_leave_the_policy(leaving: dict[str, Any]) -> None:
+    found = declared_verdict(declaring("security", **leaving))
+    assert (found.outcome, found.rule) == (Outcome.DENIED, Rule.LEAVES)
+
+
+def test_a_declaration_passes_before_it_is_known_what_can_be_rolled_back_to() -> None:
+    policy = policy_of(exemptions={"changeTypes": ["security"]})
+    found = verdict(declaring("security"), governor(policy), retained=None)
+    assert found.rule is Rule.CHANGE_TYPE
+
+
+def test_what_is_created_declares_nothing_because_it_would_each_time() -> None:
+    held = {CHANGE_TYPE: "security"}
+    created = replace(DEPLOY, before=None, starts=True, kind="Job")
+    found = declared_verdict(replace(created, after=replace(created.after, annotations=held)))
+    assert (found.outcome, found.rule) == (Outcome.DENIED, Rule.DEPLOYS)
+
+
+def test_a_declared_change_in_a_freeze_is_told_that_there_is_one_and_noted() -> None:
+    found = declared_verdict(declaring("security.CVE-2026-1"))
+    said = "A change of a declared type passes the freeze of ErrorBudgetPolicy shop/default."
+    assert found.warnings == (said,)
+    assert found.annotations["rule"] == "ChangeType"
+
+
+def test_a_denial_tells_that_declared_changes_pass() -> None:
+    assert "declared changes and rollback are allowed." in declared_verdict(DEPLOY).message
+
+
 JOB = Change(
     kind="Job",
     namespace="shop",
