@@ -13,14 +13,12 @@ from typing import Any
 
 import psycopg
 
-from e2e.harness.polling import wait_until
 from e2e.harness.ports import LOOPBACK, free_port
 from e2e.harness.postgres_programs import NoPostgres, PostgresPrograms, postgres_programs
 from e2e.harness.processes import Daemon, DaemonFailedError, Scope, scope
+from e2e.harness.starting import READY_SECONDS, started
 
 _ADMIN = "postgres"
-_READY_SECONDS = 60.0
-_ATTEMPTS = 3
 # PostgreSQL refuses to be root: there, everything is run as a user who owns nothing else.
 _NOBODY = "nobody"
 
@@ -64,25 +62,13 @@ class Postgres:
 
     def start(self) -> None:
         """Start it, again at the same address, and wait until it answers."""
-        for _ in range(_ATTEMPTS):
-            self._daemon = daemon = self._start()
-            wait_until(
-                lambda: daemon.exit_code is not None or self._ready(),  # noqa: B023 - called here
-                timeout=_READY_SECONDS,
-                what="postgres is ready",
-            )
-            if daemon.exit_code is None:
-                return
-            if "Address already in use" not in daemon.tail():
-                break
-        daemon.check()
-        raise DaemonFailedError(f"postgres does not start:\n{daemon.tail()}")
+        self._daemon = started(self._start, self._ready, name="postgres")
 
     def stop(self, *, crash: bool = False) -> None:
         """Stop it, which ends all connections; what is committed is there after the next start."""
         if self._daemon is not None and self._daemon.exit_code is None:
             self._daemon.signal(signal.SIGQUIT if crash else signal.SIGINT)
-            self._daemon.process.wait(_READY_SECONDS)
+            self._daemon.process.wait(READY_SECONDS)
 
     def hang(self) -> None:
         """Let it accept connections and never answer, until `wake`."""

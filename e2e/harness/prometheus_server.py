@@ -12,14 +12,11 @@ import yaml
 
 from e2e.harness.backfill import backfill
 from e2e.harness.histograms import NativeHistogram, write_histograms
-from e2e.harness.polling import wait_until
 from e2e.harness.ports import LOOPBACK, free_port
-from e2e.harness.processes import Daemon, DaemonFailedError, Scope, scope
+from e2e.harness.processes import Daemon, Scope, scope
 from e2e.harness.prometheus_programs import PrometheusPrograms, Version, prometheus_programs
 from e2e.harness.promql import Client, Sample
-
-_READY_SECONDS = 60.0
-_ATTEMPTS = 3
+from e2e.harness.starting import started
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +115,7 @@ class Prometheus:
 
     def start(self) -> None:
         """Start it, again at the same address, and wait until it answers."""
-        for _ in range(_ATTEMPTS):
-            self._daemon = daemon = self._start()
-            wait_until(
-                lambda: daemon.exit_code is not None or self._ready(),  # noqa: B023 - called here
-                timeout=_READY_SECONDS,
-                what="prometheus is ready",
-            )
-            if daemon.exit_code is None:
-                return
-            if "address already in use" not in daemon.tail():
-                break
-        daemon.check()
-        raise DaemonFailedError(f"prometheus does not start:\n{daemon.tail()}")
+        self._daemon = started(self._start, self._ready, name="prometheus")
 
     def stop(self, *, grace: float = 20.0) -> None:
         """Stop it; `grace=0` is a crash. What it stored is there after the next start."""

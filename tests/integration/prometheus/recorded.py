@@ -9,8 +9,9 @@ from sluice.indicators.failure import Failure
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.recording import Subject, render
 from sluice.indicators.resolve import resolve
+from tests.integration.prometheus.indicators import INDICATORS as COUNTED
 from tests.integration.prometheus.scenarios import END, HOUR, Scenario
-from tests.integration.prometheus.synthetic import DURATION, REQUESTS
+from tests.integration.prometheus.synthetic import REQUESTS
 
 SETTLE = 30
 SINCE = END - 10 * HOUR
@@ -20,22 +21,7 @@ LIVE_SINCE = END - 1.5 * HOUR
 STAYS = "scraped every 15 s, phase 0"
 """A service of one process that is there all the time."""
 
-INDICATORS = {
-    "bad": lambda job: {
-        "ratio": {
-            "total": {"metric": f'{REQUESTS}{{job="{job}"}}'},
-            "bad": {"metric": f'{REQUESTS}{{job="{job}",code=~"5.."}}'},
-        }
-    },
-    "good": lambda job: {
-        "ratio": {
-            "total": {"metric": f'{REQUESTS}{{job="{job}"}}'},
-            "good": {"metric": f'{REQUESTS}{{job="{job}",code!~"5.."}}'},
-        }
-    },
-    "latency": lambda job: {
-        "latency": {"metric": DURATION, "selector": f'job="{job}"', "threshold": "500ms"}
-    },
+INDICATORS = COUNTED | {
     "query": lambda job: {
         "ratio": {
             "total": {"query": f'sum(increase({REQUESTS}{{job="{job}"}}[$window])) # all'},

@@ -11,8 +11,8 @@ from sluice.budget.windows import DAY, RECENT, CalendarWindow, Period
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
+from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import END, HOUR, Scenario
-from tests.integration.prometheus.test_truth import INDICATORS
 
 pytestmark = pytest.mark.prometheus
 

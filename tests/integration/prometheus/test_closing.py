@@ -18,8 +18,8 @@ from sluice.kube.cache import Cache, Key
 from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
+from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import DAY, END, HOUR, Scenario
-from tests.integration.prometheus.test_truth import INDICATORS
 
 pytestmark = pytest.mark.prometheus
 

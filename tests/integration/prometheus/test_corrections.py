@@ -18,8 +18,8 @@ from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import NamedSource
+from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import BEGIN, DAY, END, HOUR, Scenario
-from tests.integration.prometheus.test_truth import INDICATORS
 
 pytestmark = pytest.mark.prometheus
 

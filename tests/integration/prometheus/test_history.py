@@ -15,8 +15,9 @@ from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.reader import Counted, GridCounts, Reader, Whole
 from sluice.indicators.resolve import resolve
+from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import END, Scenario
-from tests.integration.prometheus.test_truth import INDICATORS, NAMES, spec
+from tests.integration.prometheus.test_truth import NAMES, spec
 
 pytestmark = pytest.mark.prometheus
 

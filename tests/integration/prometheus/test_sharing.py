@@ -25,9 +25,10 @@ from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Matcher, Selector, Side
 from sluice.indicators.reader import Counted, Reader
 from sluice.indicators.sharing import Sharing
+from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import END, Scenario
 from tests.integration.prometheus.synthetic import REQUESTS
-from tests.integration.prometheus.test_truth import INDICATORS, SHORT, spec
+from tests.integration.prometheus.test_truth import SHORT, spec
 
 pytestmark = pytest.mark.prometheus
 

@@ -11,8 +11,8 @@ from sluice.budget.ledger import SLICE
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
+from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import DAY, END, HOUR, Scenario
-from tests.integration.prometheus.test_truth import INDICATORS
 
 pytestmark = pytest.mark.prometheus
 

@@ -15,8 +15,8 @@ from sluice.indicators.answers import Answer
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
+from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import END, HOUR, SEED, Scenario, build
-from tests.integration.prometheus.synthetic import DURATION, REQUESTS
 
 pytestmark = pytest.mark.prometheus
 
@@ -24,24 +24,6 @@ pytestmark = pytest.mark.prometheus
 _POINTS = 0.1
 NAMES = tuple(build(SEED))
 SHORT = tuple(name for name, scenario in build(SEED).items() if scenario.length <= 168 * HOUR)
-
-INDICATORS = {
-    "bad": lambda job: {
-        "ratio": {
-            "total": {"metric": f'{REQUESTS}{{job="{job}"}}'},
-            "bad": {"metric": f'{REQUESTS}{{job="{job}",code=~"5.."}}'},
-        }
-    },
-    "good": lambda job: {
-        "ratio": {
-            "total": {"metric": f'{REQUESTS}{{job="{job}"}}'},
-            "good": {"metric": f'{REQUESTS}{{job="{job}",code!~"5.."}}'},
-        }
-    },
-    "latency": lambda job: {
-        "latency": {"metric": DURATION, "selector": f'job="{job}"', "threshold": "500ms"}
-    },
-}
 
 
 def spec(scenario: Scenario, kind: str = "bad") -> ServiceLevelObjectiveSpec:
