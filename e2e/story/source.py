@@ -16,12 +16,13 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer in place of Prometheus'; `seconds` late."""
+    """An answer in place of Prometheus'; `seconds` late, and to ranges `range_body` if there is one."""
 
     body: str
     status: int = 200
     content_type: str = JSON
     seconds: float = 0.0
+    range_body: str = ""
 
 
 @dataclass
@@ -67,7 +68,8 @@ def _handler(running: Proxy) -> type[BaseHTTPRequestHandler]:
             if answer is None:
                 answer = _forwarded(running.upstream + self.path, body)
             time.sleep(answer.seconds)
-            content = answer.body.encode()
+            of_range = self.path.endswith("query_range") and answer.range_body
+            content = (of_range or answer.body).encode()
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.content_type)
             self.send_header("Content-Length", str(len(content)))

@@ -147,7 +147,7 @@ def test_a_selector_that_selects_nothing_is_no_data_and_not_an_empty_budget(
     watched.assert_unharmed()
 
 
-def vector(value: str, *, series: int = 1) -> str:
+def vector(value: str, *, series: int = 1, of_range: bool = False) -> str:
     """An answer of Prometheus with that value for whatever was asked."""
     labels: list[Object] = [
         {"sluice_side": side, "sluice_part": part, "n": str(number)}
@@ -155,8 +155,10 @@ def vector(value: str, *, series: int = 1) -> str:
         for side in ("total", "bad")
         for part in ("moved", "matched", "seen", "present", "value")
     ]
-    result: list[Any] = [{"metric": one, "value": [1.0, value]} for one in labels]
-    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+    kind, field = ("matrix", "values") if of_range else ("vector", "value")
+    pair: list[Any] = [1.0, value]
+    result: list[Any] = [{"metric": one, field: [pair] if of_range else pair} for one in labels]
+    return json.dumps({"status": "success", "data": {"resultType": kind, "result": result}})
 
 
 ANSWERS = {
@@ -180,12 +182,9 @@ ANSWERS = {
         "failed (execution): too many samples",
     ),
     "strings for numbers": (
-        Answer(vector("many")),
+        Answer(vector("many"), range_body=vector("many", of_range=True)),
         "InvalidResponse",
-        (
-            "answered a vector that cannot be read (ValueError: could not convert string to float: "
-            "'many')"
-        ),
+        "that cannot be read (ValueError: could not convert string to float: 'many')",
     ),
 }
 

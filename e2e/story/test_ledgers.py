@@ -149,6 +149,25 @@ def until_followed(team: Team, spent: Service, before: Numbers, *, lost: float =
     return numbers(team)
 
 
+def test_a_budget_outlives_a_prometheus_that_is_replaced_by_an_empty_one(
+    team: Team, spent: Service, forgetful: Prometheus, start: Start
+) -> None:
+    first = start()
+    ledger = declared(team)
+    until_known(team)
+    ledger.until_stored()
+    # No failures of ours, so this test is the first: of the slices that are not stored yet nobody
+    # knows any more.
+    before = numbers(team)
+    assert before.bad > 300
+    first.kill()
+    second = start(url=forgetful.url)
+    after = until_followed(team, spent, before, lost=2 * SLICE + TAKE_OVER)
+    assert reads(second, "resumed") == 1
+    assert after.reason == "BudgetKnown"
+    assert after.covered > 98.5
+
+
 def test_a_controller_that_is_killed_before_or_after_its_counts_are_stored_loses_none(
     team: Team, spent: Service, start: Start
 ) -> None:
@@ -169,24 +188,6 @@ def test_a_controller_that_is_killed_before_or_after_its_counts_are_stored_loses
     assert third.stop() == 0
     # What has closed since was stored at the end; nothing, if no slice has.
     assert (ledger.content != stored) is (numbers(team).end // SLICE > before.end // SLICE)
-
-
-def test_a_budget_outlives_a_prometheus_that_is_replaced_by_an_empty_one(
-    team: Team, spent: Service, forgetful: Prometheus, start: Start
-) -> None:
-    first = start()
-    ledger = declared(team)
-    until_known(team)
-    ledger.until_stored()
-    # No failures of ours: of the slices that are not stored yet nobody knows any more.
-    before = numbers(team)
-    assert before.bad > 300
-    first.kill()
-    second = start(url=forgetful.url)
-    after = until_followed(team, spent, before, lost=2 * SLICE + TAKE_OVER)
-    assert reads(second, "resumed") == 1
-    assert after.reason == "BudgetKnown"
-    assert after.covered > 98.5
 
 
 def test_a_damaged_ledger_is_set_aside_and_reported_and_the_budget_is_built_anew(
