@@ -16,7 +16,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer in place of Prometheus'; `seconds` late, and to ranges `range_body` if there is one."""
+    """An answer in place of Prometheus', `seconds` late; `range_body`, if any, is for ranges."""
 
     body: str
     status: int = 200
