@@ -134,14 +134,21 @@ def until_counted(team: Team, spent: Service) -> Numbers:
     return numbers(team)
 
 
-def until_followed(team: Team, spent: Service, before: Numbers, *, lost: float = 0.0) -> Numbers:
+def until_followed(
+    team: Team,
+    spent: Service,
+    before: Numbers,
+    *,
+    lost: float = 0.0,
+    timeout: float = TAKE_OVER,
+) -> Numbers:
     """The numbers once some more requests have failed: exactly these are added to those before."""
     spent.shop.inject(bad=FAILURES)
     try:
         team.until(
             "the numbers go on",
             lambda: numbers(team).follow(before, failures=FAILURES, lost=lost),
-            timeout=TAKE_OVER,
+            timeout=timeout,
         )
     except TimeoutError as error:
         error.add_note(f"before: {before}, after: {numbers(team)}")
@@ -149,6 +156,7 @@ def until_followed(team: Team, spent: Service, before: Numbers, *, lost: float =
     return numbers(team)
 
 
+@pytest.mark.timeout(600)
 def test_a_budget_outlives_a_prometheus_that_is_replaced_by_an_empty_one(
     team: Team, spent: Service, forgetful: Prometheus, start: Start
 ) -> None:
@@ -162,7 +170,9 @@ def test_a_budget_outlives_a_prometheus_that_is_replaced_by_an_empty_one(
     assert before.bad > 300
     first.kill()
     second = start(url=forgetful.url)
-    after = until_followed(team, spent, before, lost=2 * SLICE + TAKE_OVER)
+    # Of a slice whose beginning Prometheus has forgotten nothing counts before it is closed.
+    closed = SLICE + 2 * TAKE_OVER
+    after = until_followed(team, spent, before, lost=2 * SLICE + closed, timeout=closed)
     assert reads(second, "resumed") == 1
     assert after.reason == "BudgetKnown"
     assert after.covered > 98.5
