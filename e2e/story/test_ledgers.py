@@ -173,7 +173,7 @@ def test_a_budget_outlives_a_prometheus_that_is_replaced_by_an_empty_one(
     # Of a slice whose beginning Prometheus has forgotten nothing counts before it is closed.
     closed = SLICE + 2 * TAKE_OVER
     after = until_followed(team, spent, before, lost=2 * SLICE + closed, timeout=closed)
-    assert reads(second, "resumed") == 1
+    assert reads(second, "resumed") >= 1
     assert after.reason == "BudgetKnown"
     assert after.covered > 98.5
 
@@ -194,7 +194,7 @@ def test_a_controller_that_is_killed_before_or_after_its_counts_are_stored_loses
     second.kill()
     third = start()
     until_followed(team, spent, before)
-    assert reads(third, "resumed") == 1
+    assert reads(third, "resumed") >= 1
     assert third.stop() == 0
     # What has closed since was stored at the end; nothing, if no slice has.
     assert (ledger.content != stored) is (numbers(team).end // SLICE > before.end // SLICE)
