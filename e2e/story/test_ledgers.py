@@ -252,7 +252,8 @@ def test_the_standby_goes_on_from_what_the_leader_has_stored_at_its_end(
     assert leader.stop() == 0
     team.until("a new leader", lambda: standby.metric("sluice_leader") == 1, timeout=10)
     until_followed(team, spent, before)
-    assert (reads(standby, "resumed"), reads(standby, "none")) == (1, 0)
+    assert reads(standby, "resumed") >= 1
+    assert reads(standby, "none") == 0
 
 
 def test_an_indicator_that_is_edited_starts_over_and_an_objective_does_not(
