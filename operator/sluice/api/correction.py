@@ -25,7 +25,7 @@ from sluice.api.base import (
     rule,
 )
 from sluice.api.durations import parse_duration
-from sluice.api.metadata import Condition, ObjectMeta
+from sluice.api.metadata import Condition, ObjectMeta, Observed, condition_list
 from sluice.api.policy import ObjectiveReference
 from sluice.api.recurrence_rule import parse_rule
 from sluice.api.window import TIME_ZONE_PATTERN, check_zone
@@ -242,12 +242,9 @@ class ObjectiveEffect(Status):
     )
 
 
-class BudgetCorrectionStatus(Status):
+class BudgetCorrectionStatus(Observed):
     """What became of the correction; only Sluice writes it."""
 
-    observed_generation: int = Field(
-        default=-1, description="The `metadata.generation` that the rest was worked out from."
-    )
     matched: int = Field(default=0, description="How many objectives it selects.")
     occurrences: int = Field(
         default=0, description="How many stretches of time lie in windows of those objectives."
@@ -260,14 +257,8 @@ class BudgetCorrectionStatus(Status):
         description="What it has changed, by name of the objective; the first 20.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-    conditions: list[Condition] = Field(
-        default=[],
-        max_length=8,
-        description="Ready, Applied: whether it changes a budget now, and why (not).",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
+    conditions: list[Condition] = condition_list(
+        "Ready, Applied: whether it changes a budget now, and why (not)."
     )
 
 

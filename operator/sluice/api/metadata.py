@@ -130,3 +130,24 @@ class Condition(Status):
     observed_generation: int | None = Field(
         default=None, ge=0, description="The `metadata.generation` that this was said of."
     )
+
+
+class Observed(Status):
+    """A whole status; a controller that is behind shows by its generation."""
+
+    observed_generation: int = Field(
+        default=-1, description="The `metadata.generation` that the rest was worked out from."
+    )
+
+
+def condition_list(description: str, *, most: int = 8) -> Any:
+    """The field `conditions` of a status: `most` at most, one of each type."""
+    return Field(
+        default=[],
+        max_length=most,
+        description=description,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from sluice.api.base import Name, Spec, Status, Time, cel, each_once, rule
-from sluice.api.metadata import Condition, ObjectMeta
+from sluice.api.metadata import Condition, ObjectMeta, Observed, condition_list
 
 
 class GateOverrideSpec(Spec):
@@ -42,20 +42,11 @@ class GateOverrideSpec(Spec):
     _each_once = field_validator("workloads")(each_once)
 
 
-class GateOverrideStatus(Status):
+class GateOverrideStatus(Observed):
     """What became of the override; only Sluice writes it."""
 
-    observed_generation: int = Field(
-        default=-1, description="The `metadata.generation` that the rest was worked out from."
-    )
-    conditions: list[Condition] = Field(
-        default=[],
-        max_length=8,
-        description="Active: whether it lets changes pass now, and why (not).",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
+    conditions: list[Condition] = condition_list(
+        "Active: whether it lets changes pass now, and why (not)."
     )
 
 

@@ -18,7 +18,14 @@ from sluice.api.base import (
     require,
     rule,
 )
-from sluice.api.metadata import Condition, LabelKey, LabelSelector, ShortlyNamed
+from sluice.api.metadata import (
+    Condition,
+    LabelKey,
+    LabelSelector,
+    Observed,
+    ShortlyNamed,
+    condition_list,
+)
 from sluice.api.slo import Level
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
@@ -384,12 +391,9 @@ class Transition(Status):
     )
 
 
-class ErrorBudgetPolicyStatus(Status):
+class ErrorBudgetPolicyStatus(Observed):
     """What was decided; only Sluice writes it."""
 
-    observed_generation: int = Field(
-        default=-1, description="The `metadata.generation` that the rest was worked out from."
-    )
     stage: str | None = Field(default=None, description="The stage in force.")
     decision: DecisionStatus | None = Field(default=None, description="What holds now.")
     timers: Timers = Field(default=Timers(), description="What the policy is waiting for.")
@@ -408,14 +412,8 @@ class ErrorBudgetPolicyStatus(Status):
         description="The last twenty changes of stage, newest first.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-    conditions: list[Condition] = Field(
-        default=[],
-        max_length=16,
-        description="Ready, BudgetKnown, Frozen, Enforcing; Contested, Stalled while true.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
+    conditions: list[Condition] = condition_list(
+        "Ready, BudgetKnown, Frozen, Enforcing; Contested, Stalled while true.", most=16
     )
 
 

@@ -21,7 +21,7 @@ from sluice.api.base import (
 )
 from sluice.api.budgeting import Budgeting
 from sluice.api.indicator import Indicator
-from sluice.api.metadata import Condition, ShortlyNamed
+from sluice.api.metadata import Condition, Observed, ShortlyNamed, condition_list
 from sluice.api.window import Window
 
 MOST_NAMED = 20
@@ -249,12 +249,9 @@ class CorrectionsStatus(Atomic):
     )
 
 
-class ServiceLevelObjectiveStatus(Status):
+class ServiceLevelObjectiveStatus(Observed):
     """What was measured; only Sluice writes it."""
 
-    observed_generation: int = Field(
-        default=-1, description="The `metadata.generation` that the rest was worked out from."
-    )
     level: Level = Field(
         default=Level.UNKNOWN,
         description=(
@@ -296,14 +293,8 @@ class ServiceLevelObjectiveStatus(Status):
         default=None,
         description="The BudgetCorrections in these numbers; absent if none applies.",
     )
-    conditions: list[Condition] = Field(
-        default=[],
-        max_length=16,
-        description="Ready, BudgetKnown, BudgetAvailable; Reconciling and Stalled while true.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
+    conditions: list[Condition] = condition_list(
+        "Ready, BudgetKnown, BudgetAvailable; Reconciling and Stalled while true.", most=16
     )
 
 

@@ -11,7 +11,14 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from sluice.api.base import Spec, Status, cel, require, rule
-from sluice.api.metadata import Condition, LabelKey, LabelValue, ObjectMeta
+from sluice.api.metadata import (
+    Condition,
+    LabelKey,
+    LabelValue,
+    ObjectMeta,
+    Observed,
+    condition_list,
+)
 from sluice.api.postgresql import PostgreSQLSource
 from sluice.api.secrets import IN_OUR_NAMESPACE as _SECRETS
 from sluice.api.secrets import SecretKey
@@ -298,20 +305,11 @@ class MetricSourceSpec(Spec):
                 yield from kind.secrets()
 
 
-class MetricSourceStatus(Status):
+class MetricSourceStatus(Observed):
     """Whether the source answers; only Sluice writes it."""
 
-    observed_generation: int = Field(
-        default=-1, description="The `metadata.generation` that the rest was worked out from."
-    )
-    conditions: list[Condition] = Field(
-        default=[],
-        max_length=8,
-        description="Ready: whether the source answers a query; Reconciling and Stalled.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
+    conditions: list[Condition] = condition_list(
+        "Ready: whether the source answers a query; Reconciling and Stalled."
     )
 
 
