@@ -15,9 +15,10 @@ from sluice.cli.check_files import Document, Finding, read_all
 from sluice.cli.check_objects import Declarations, declared
 from sluice.cli.check_report import as_json, print_tables
 from sluice.cli.check_verdict import Exit, exit_status, explanations
-from sluice.controller.settings import ENV_PREFIX, base_url
+from sluice.controller.settings import base_url
 from sluice.indicators.failure import Failure
 from sluice.indicators.sql_reader import stated_sql
+from sluice.settings import ENV_PREFIX
 
 _EARLIEST = 1971
 """A year in which the longest window has begun after 1970, where the seconds of Unix begin."""

@@ -7,8 +7,9 @@ import typer
 
 from sluice.cli.flags import settings_from, takes
 from sluice.gate.app import run as run_gate
-from sluice.gate.settings import ENV_PREFIX, GateSettings
+from sluice.gate.settings import GateSettings
 from sluice.kube.connection import NoClusterError
+from sluice.settings import ENV_PREFIX
 
 
 @takes(GateSettings, prefix=ENV_PREFIX)

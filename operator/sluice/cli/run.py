@@ -7,8 +7,9 @@ import typer
 
 from sluice.cli.flags import settings_from, takes
 from sluice.controller.app import run as run_controller
-from sluice.controller.settings import ENV_PREFIX, Settings
+from sluice.controller.settings import Settings
 from sluice.kube.connection import NoClusterError
+from sluice.settings import ENV_PREFIX
 
 
 @takes(Settings, prefix=ENV_PREFIX)

@@ -16,6 +16,7 @@ from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import WATCHED
 from sluice.kube.connection import configuration as load_configuration
 from sluice.kube.lease import Lease
+from sluice.settings import address
 from sluice.telemetry import endpoints, logs
 
 _log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = await endpoints.serve(
-        address=settings.listen_address,
+        address=address(settings.listen),
         page=parts.metrics.page,
         unhealthy=lambda: _unhealthy(parts),
         unready=lambda: None if parts.synced else "the first full list is not there yet",

@@ -5,13 +5,12 @@ A field's description is the flag's help text: see `sluice.cli.run`.
 
 import re
 import socket
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-ENV_PREFIX = "SLUICE_"
+from sluice.settings import ProcessSettings
+
 _URL = TypeAdapter(HttpUrl)
 _BEGINS = re.compile(r"https?:(?!//[^/\\])", re.IGNORECASE)
 """Begins as browsers take it for a URL and nobody else does: `http:/host`, `http:///host`."""
@@ -33,27 +32,12 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-class Settings(BaseSettings):
+class Settings(ProcessSettings):
     """Everything that can be set; a flag beats the environment, which beats the default."""
-
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
     prometheus_url: str | None = Field(
         default=None,
         description="URL of the source named `default`; without it there are only MetricSources.",
-    )
-    namespace: str = Field(
-        default="sluice-system",
-        description="The controller's own namespace: its Lease and the kill switch are here.",
-    )
-    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Namespaces to work in, separated by commas; all if left out."
-    )
-    kubeconfig: Path | None = Field(
-        default=None, description="Kubeconfig to use; in a pod its service account is the default."
-    )
-    context: str | None = Field(
-        default=None, description="The kubeconfig's context; its current one if left out."
     )
     interval: float = Field(
         default=60.0,
@@ -96,35 +80,8 @@ class Settings(BaseSettings):
         default_factory=socket.gethostname,
         description="Name under which this process holds the Lease; the host's if left out.",
     )
-    log_format: Literal["json", "console"] = Field(
-        default="json", description="One JSON object a line, or lines for people."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe level that is logged."
-    )
-
-    @field_validator("watch_namespaces", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("prometheus_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         return base_url(value) if value else None
-
-    @field_validator("listen")
-    @classmethod
-    def _has_port(cls, value: str) -> str:
-        _, _, port = value.rpartition(":")
-        if not port.isdigit():
-            raise ValueError("write it as ADDRESS:PORT, such as 0.0.0.0:8080")
-        return value
-
-    @property
-    def listen_address(self) -> tuple[str, int]:
-        """Host and port to listen on."""
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - pods are probed from outside

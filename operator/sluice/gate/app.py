@@ -16,7 +16,7 @@ from sluice.gate.judge import Judge
 from sluice.gate.memory import Memory
 from sluice.gate.metrics import GateMetrics, Reading
 from sluice.gate.server import REVIEW_LIMIT, Api
-from sluice.gate.settings import GateSettings, address
+from sluice.gate.settings import GateSettings
 from sluice.gate.throttle import Throttle
 from sluice.gate.webhook import Webhook
 from sluice.kube import kill_switch
@@ -25,6 +25,7 @@ from sluice.kube.connection import configuration as load_configuration
 from sluice.kube.kill_switch import Unread
 from sluice.kube.reflector import Reflector
 from sluice.kube.resources import OVERRIDES, POLICIES, Resource
+from sluice.settings import address
 from sluice.telemetry import endpoints, logs
 
 _log = structlog.get_logger(__name__)

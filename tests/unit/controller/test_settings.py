@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from sluice.controller.settings import Settings
+from sluice.settings import address
 
 TWO_SLASHES = "two slashes and a host must follow the scheme"
 
@@ -36,12 +37,12 @@ def test_a_setting_that_cannot_be_is_refused_with_words(field: str, value: str, 
 
 
 @pytest.mark.parametrize(
-    ("listen", "address"),
+    ("listen", "parts"),
     [
         ("0.0.0.0:8080", ("0.0.0.0", 8080)),
         (":9000", ("0.0.0.0", 9000)),
         ("[::1]:80", ("::1", 80)),
     ],
 )
-def test_the_address_to_listen_on_is_split(listen: str, address: tuple[str, int]) -> None:
-    assert Settings(listen=listen).listen_address == address
+def test_the_address_to_listen_on_is_split(listen: str, parts: tuple[str, int]) -> None:
+    assert address(Settings(listen=listen).listen) == parts

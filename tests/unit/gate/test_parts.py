@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 from pydantic import ValidationError
 
 from sluice.gate.certificate import Certificate
-from sluice.gate.settings import GateSettings, address
+from sluice.gate.settings import GateSettings
 from sluice.gate.throttle import Throttle
 
 
@@ -103,8 +103,3 @@ def test_a_wrong_setting_is_refused(given: dict[str, Any], says: str) -> None:
 def test_settings_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_WATCH_NAMESPACES", "shop, payments")
     assert GateSettings().watch_namespaces == ("shop", "payments")
-
-
-def test_an_address_is_a_host_and_a_port() -> None:
-    assert address("[::1]:8443") == ("::1", 8443)
-    assert address(":8443") == ("0.0.0.0", 8443)
