@@ -35,18 +35,19 @@ def is_patient() -> bool:
 
 
 class Slots:
-    """So many may be under way at once; of those who ask `patiently`, half as many.
+    """So many may be under way at once; of those who ask `patiently`, all but one.
 
     A slot that becomes free goes to who has waited the longest in a hurry, and to who waits
-    patiently only if nobody is. But of two slots or more one is always left to the patient: a
-    source that is busy with what is of now must come to the history of new objectives at last.
+    patiently only if nobody is. Of two slots or more one is always left to either: what is of now
+    need not wait for a long query to end, and a source that is busy with it must come to the
+    history of new objectives at last.
 
     Args:
         most: how many slots there are; at least 1.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = {False: most, True: max(1, most // 2)}
+        self._most = {False: most, True: max(1, most - 1)}
         self._under_way = {False: 0, True: 0}
         self._waiting: dict[bool, deque[asyncio.Future[None]]] = {False: deque(), True: deque()}
 

@@ -76,14 +76,16 @@ async def test_who_others_wait_for_is_in_a_hurry_whatever_is_around_it() -> None
     assert asking.let_through[4:] == ["d"]
 
 
-async def test_half_of_the_slots_are_kept_from_the_patient() -> None:
+async def test_one_of_the_slots_is_kept_from_the_patient() -> None:
     asking = Asking(4)
-    await asking.ask("1", "2", "3", patient=True)
-    assert asking.let_through == ["1", "2"]
+    await asking.ask("1", "2", "3", "4", patient=True)
+    assert asking.let_through == ["1", "2", "3"]
     await asking.ask("a", "b")
-    assert asking.let_through == ["1", "2", "a", "b"]
+    assert asking.let_through == ["1", "2", "3", "a"]
     await asking.end("1")
-    assert asking.let_through[4:] == ["3"]
+    assert asking.let_through[4:] == ["b"]
+    await asking.end("2", "a")
+    assert asking.let_through[5:] == ["4"]
 
 
 async def test_those_in_a_hurry_may_have_all_slots_while_nobody_waits_patiently() -> None:
