@@ -1,6 +1,7 @@
 """What becomes of objects that the API server has let in."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -82,8 +83,10 @@ class Objects:
 
 
 @pytest.fixture
-def objects(control_plane: ControlPlane, namespace: str) -> Objects:
-    return Objects(control_plane, namespace)
+def objects(control_plane: ControlPlane, namespace: str) -> Iterator[Objects]:
+    yield Objects(control_plane, namespace)
+    # Sources are of no namespace that could go with them, and a controller would use them.
+    control_plane.kubectl("delete", "metricsources", "--all")
 
 
 @pytest.mark.parametrize(
