@@ -35,6 +35,8 @@ def six_minutes_pass(team: Team) -> None:
 
 
 def go_blind(team: Team, source: Prometheus) -> None:
+    # A policy is healthy also before anything was measured; then there were nothing to lose.
+    team.until_condition("BudgetKnown", "BudgetKnown", of=OBJECTIVE, name=SLO)
     source.stop()
     team.until_condition("Ready", "SourceUnreachable", of=OBJECTIVE, name=SLO)
     six_minutes_pass(team)
