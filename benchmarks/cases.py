@@ -2,7 +2,7 @@
 
 from benchmarks.services import BEGIN, DAY, END, HOUR, Case, Hidden, Scraping, hourly, steady
 from sluice.budget.corrections import Correction, Range
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from tests.integration.prometheus.synthetic import Events, Process
 
 _LONG = END - 70 * DAY

@@ -21,12 +21,12 @@ from benchmarks.services import END, HOUR
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.api.indicator import Indicator
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators.answers import Raw
+from sluice.indicators.counted import Counted
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.prometheus import Prometheus
-from sluice.indicators.reader import Counted
 from sluice.indicators.recording import MINUTE, MINUTES, SLICES, Subject, render
 from sluice.indicators.records import DELAY, Records
 from sluice.indicators.resolve import resolve

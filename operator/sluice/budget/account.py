@@ -17,10 +17,11 @@ from sluice.budget.budget import (
 from sluice.budget.burnrate import WINDOWS, BurnRate, burn_rates
 from sluice.budget.corrected import CorrectedLedger
 from sluice.budget.corrections import Correction, Range
+from sluice.budget.counts import SLICE, Counts, Slices
 from sluice.budget.cut_hours import CutHours
 from sluice.budget.effects import Corrected, changed
 from sluice.budget.forecast import Forecast, History, forecast, period_forecast
-from sluice.budget.ledger import SLICE, Counts, Ledger, Slices
+from sluice.budget.ledger import Ledger
 from sluice.budget.ring import Kept, Rows
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR, RECENT, Bounds, CalendarWindow, Window

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sluice.budget.budget import Objective, Unit
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from sluice.budget.windows import DAY, HOUR
 
 _FEWEST_BAD = {Unit.EVENTS: 5, Unit.SLICES: 2}

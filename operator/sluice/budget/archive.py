@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sluice.budget.account import Account, Origin
-from sluice.budget.ledger import SLICES_PER_HOUR
+from sluice.budget.counts import SLICES_PER_HOUR
 from sluice.budget.ring import Kept, Rows
 from sluice.budget.windows import HOUR
 

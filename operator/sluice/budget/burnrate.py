@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sluice.budget.budget import Objective
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from sluice.budget.windows import DAY, HOUR
 
 WINDOWS = (300, 1800, HOUR, 2 * HOUR, 6 * HOUR, DAY, 3 * DAY)

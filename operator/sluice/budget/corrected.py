@@ -18,8 +18,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from sluice.budget.corrections import Correction, Range, Ranges, rounded
+from sluice.budget.counts import SLICE, Counts, Floats
 from sluice.budget.cut_hours import CutHours, cut_by
-from sluice.budget.ledger import SLICE, Counts, Floats, Ledger
+from sluice.budget.ledger import Ledger
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sluice.budget.ledger import SLICE, Counts
+from sluice.budget.counts import SLICE, Counts
 
 
 @dataclass(frozen=True, slots=True, order=True)

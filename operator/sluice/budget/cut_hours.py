@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sluice.budget.ledger import SLICES_PER_HOUR, Counts, Floats, Slices
+from sluice.budget.counts import SLICES_PER_HOUR, Counts, Floats, Slices
 from sluice.budget.ring import Rows
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR

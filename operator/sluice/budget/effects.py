@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sluice.budget.corrected import CorrectedLedger
 from sluice.budget.corrections import Correction
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from sluice.budget.windows import Bounds
 
 _MOST_WEIGHED = 20

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sluice.budget.budget import Measured, Objective
-from sluice.budget.ledger import Counts, Flags, Floats
+from sluice.budget.counts import Counts, Flags, Floats
 from sluice.budget.windows import HOUR, RollingWindow
 
 

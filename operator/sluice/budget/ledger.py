@@ -3,10 +3,6 @@
 A ledger of time slices counts those in place of events: all that count, and the bad ones. Its hours
 hold nothing else, so that another objective of the slices means to start over.
 
-A slice is five minutes, numbered from the epoch: slice `n` holds the events after `n * SLICE` up to
-and including `(n + 1) * SLICE`. A slice without data is not a slice without events: `covered` tells
-the two apart.
-
 Counts are stored as float32, which holds whole numbers exactly only up to 2^24, but any number
 within 6e-8 of itself. Counts are positive and are added up as float64, so a sum is as near as its
 parts: an hour is rounded twice, which leaves every sum within 1.2e-7, where a budget needs 1e-6,
@@ -14,79 +10,20 @@ at half the memory. A budget of 92 days takes 28 KiB; a year's, with the week be
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR, Counts, Floats, Hours, Live, Slices
 from sluice.budget.ring import Kept, Ring
 from sluice.budget.slicing import Slicing
 from sluice.budget.windows import HOUR
 
-SLICE = 300
-SLICES_PER_HOUR = HOUR // SLICE
 # The longest burn rate looks back on three days; two hours more for windows that are not aligned.
 _FINE_HOURS = 74
 # Beyond it a counter, a float64, cannot count single events: what moves so far counts none.
 _MOST = 2.0**53
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Events of some time: all, the bad ones, and for how many seconds of it there is data.
-
-    Or slices of time; a ledger counts the one or the other.
-    """
-
-    total: float = 0.0
-    bad: float = 0.0
-    covered: float = 0.0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.total + other.total, self.bad + other.bad, self.covered + other.covered)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Slices:
-    """Consecutive slices from number `first`; the three arrays have one entry for each."""
-
-    first: int
-    total: Floats
-    bad: Floats
-    covered: Flags
-
-    @property
-    def end(self) -> int:
-        """The number after the last one."""
-        return self.first + len(self.total)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Hours:
-    """Consecutive hours after `start` (Unix seconds), where one of the ledger's begins.
-
-    The arrays have one entry for each; `covered` tells whether there were data all the time, or not
-    at all.
-    """
-
-    start: int
-    total: Floats
-    bad: Floats
-    covered: Flags
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """The slices that are not closed: counts after the last closed one, up to `until`."""
-
-    until: float
-    total: float
-    bad: float
-    covered: bool
 
 
 class Ledger:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sluice.api.correction import BudgetCorrection
 from sluice.api.slo import ServiceLevelObjective
 from sluice.budget.corrections import Correction, Range, rounded
+from sluice.budget.counts import Counts
 from sluice.budget.effects import Effect
-from sluice.budget.ledger import Counts
 from sluice.budget.windows import DAY, HOUR, CalendarWindow, Window
 from sluice.indicators.declared import window_of
 from sluice.policy.selection import Labelled, select_objectives

@@ -33,7 +33,7 @@ from sluice.api.slo import (
 from sluice.budget import alerts
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import STALE_AFTER, Budget, UnknownBudget
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.controller.correction_status import length, whole
 from sluice.indicators.declared import unit_of, window_name
 from sluice.indicators.failure import Failure

@@ -8,7 +8,7 @@ from sluice.api import window as api
 from sluice.api.durations import parse_duration
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.budget import Objective, Unit
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import CalendarWindow, Period, RollingWindow, Window
 

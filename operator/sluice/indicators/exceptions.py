@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sluice.budget.ledger import Flags, Floats
+from sluice.budget.counts import Flags, Floats
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
 from sluice.indicators.failure import Failure

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from sluice.budget.account import Account
-from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Flags, Slices
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR, Flags, Slices
 from sluice.budget.windows import DAY, HOUR
+from sluice.indicators.counted import GridCounts, SliceReader
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
-from sluice.indicators.reader import GridCounts, SliceReader
 
 # With the day that a meter begins with, two of these are all slices that are kept.
 _SLICES_AT_ONCE = 25 * SLICES_PER_HOUR

@@ -14,8 +14,9 @@ from sluice.budget.budget import (
     Objective,
 )
 from sluice.budget.corrections import Correction
-from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Floats, Live
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR, Floats, Live
 from sluice.budget.windows import DAY, HOUR
+from sluice.indicators.counted import Counted, GridCounts, SliceReader
 from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
@@ -24,7 +25,7 @@ from sluice.indicators.pace import find_pace
 from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
 from sluice.indicators.query_reader import Limited, Queried, QueryReader
-from sluice.indicators.reader import Counted, GridCounts, Reader, SliceReader
+from sluice.indicators.reader import Reader
 from sluice.indicators.recorded_reader import Recorder
 from sluice.indicators.resolve import resolve
 from sluice.indicators.source import AnySource, Source

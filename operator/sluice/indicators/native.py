@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sluice.budget.ledger import Flags, Floats
+from sluice.budget.counts import Flags, Floats
 from sluice.indicators.answers import Series
 from sluice.indicators.failure import Failure
 from sluice.indicators.histogram import Histogram, Portion, mixed, no_boundary

@@ -11,16 +11,17 @@ import numpy as np
 
 from sluice.api.reasons import Reason
 from sluice.budget.account import Origin
-from sluice.budget.ledger import SLICE, Flags, Floats
+from sluice.budget.counts import SLICE, Flags, Floats
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Series
+from sluice.indicators.counted import GridCounts, Whole, joined, none_sure
 from sluice.indicators.expressions import Answered, Expression, sides_query
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
+from sluice.indicators.in_parts import InParts
 from sluice.indicators.origin import find_origin
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import GridCounts, InParts, Whole, joined, none_sure
 from sluice.indicators.source import Source
 
 Members = Mapping[tuple[Side, Answered], Floats]

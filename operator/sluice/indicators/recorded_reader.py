@@ -11,13 +11,14 @@ from dataclasses import replace
 import numpy as np
 
 from sluice.budget.account import Origin
-from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Flags, Floats, Hours
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR, Flags, Floats, Hours
+from sluice.indicators.counted import Counted, GridCounts, Moved, SliceReader, Whole
 from sluice.indicators.expressions import Answered
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.promql import Part, Side
 from sluice.indicators.query_reader import Limited, Queried
-from sluice.indicators.reader import Counted, GridCounts, Moved, SliceReader, Whole, runs
+from sluice.indicators.reader import runs
 from sluice.indicators.recording import MINUTE, Rules, Subject, render
 from sluice.indicators.records import DELAY, Members, Records
 

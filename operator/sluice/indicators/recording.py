@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators import promql
+from sluice.indicators.counted import Counted
 from sluice.indicators.expressions import Answered, Expression
 from sluice.indicators.promql import PART, SIDE, Part, Side
 from sluice.indicators.query_reader import Limited, Queried
-from sluice.indicators.reader import Counted
 
 SLICES = "sluice:slice_events"
 """What was counted in a slice; a sample a slice."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sluice.api.reasons import Reason
-from sluice.budget.ledger import SLICE, Floats
+from sluice.budget.counts import SLICE, Floats
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.expressions import Answered
 from sluice.indicators.failure import Failure

@@ -18,16 +18,16 @@ from sluice.api.indicator import (
     ThresholdIndicator,
 )
 from sluice.api.reasons import Reason
-from sluice.budget.ledger import SLICE, Flags, Floats
+from sluice.budget.counts import SLICE, Flags, Floats
 from sluice.budget.windows import DAY
 from sluice.indicators import promql
 from sluice.indicators.answers import Answer, Series
+from sluice.indicators.counted import Counted
 from sluice.indicators.expressions import Expression, parse_expression
 from sluice.indicators.failure import Failure
 from sluice.indicators.histogram import Histogram, Portion, mixed, no_boundary
 from sluice.indicators.promql import Matcher, Selector, Side, parse_selector
 from sluice.indicators.query_reader import Limited, Queried
-from sluice.indicators.reader import Counted
 from sluice.indicators.source import Source
 
 _NO_COUNTERS = frozenset({"gauge", "info", "stateset"})

@@ -14,13 +14,13 @@ import numpy as np
 from sluice.api.indicator import SqlIndicator
 from sluice.api.reasons import Reason
 from sluice.budget.account import Origin
-from sluice.budget.ledger import SLICE, Flags, Floats
+from sluice.budget.counts import SLICE, Flags, Floats
 from sluice.budget.windows import HOUR
+from sluice.indicators.counted import GridCounts, Whole, none_sure
 from sluice.indicators.database import Database, Range, Row
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import GridCounts, Whole, none_sure
 from sluice.indicators.resolve import keeps_to
 from sluice.indicators.statement import Shape, Statement, parse_statement
 

@@ -8,7 +8,7 @@ import pytest
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.budget import Budget
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.budget.windows import DAY, HOUR
 from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure

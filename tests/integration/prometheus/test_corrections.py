@@ -12,7 +12,7 @@ from sluice.api.slo import ServiceLevelObjective
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import Budget
 from sluice.budget.corrections import Range, Ranges, rounded
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.controller.applicable import Applicable
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from e2e.harness.prometheus_server import Prometheus as Server
-from sluice.budget.ledger import SLICE, SLICES_PER_HOUR
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR
 from sluice.budget.windows import HOUR
 from sluice.indicators.answers import Answer
+from sluice.indicators.counted import Counted, GridCounts, Whole
 from sluice.indicators.grid import Grid
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
-from sluice.indicators.reader import Counted, GridCounts, Reader, Whole
+from sluice.indicators.reader import Reader
 from sluice.indicators.resolve import resolve
 from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import END, Scenario

@@ -5,7 +5,7 @@ import pytest
 
 from e2e.harness.prometheus_server import prometheus
 from sluice.api.slo import ServiceLevelObjectiveSpec
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.remote_write import Written, write

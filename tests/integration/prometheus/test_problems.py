@@ -16,7 +16,7 @@ from e2e.harness.prometheus_server import prometheus
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.budget import Budget, UnknownBudget, UnknownReason
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators.answers import Answer
 from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure

@@ -12,15 +12,16 @@ from e2e.harness.polling import wait_until
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.budget.budget import Budget
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators.answers import Answer
+from sluice.indicators.counted import Counted, GridCounts
 from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.meter import SETTLE, Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Matcher, Part, Selector, Side
-from sluice.indicators.reader import Counted, GridCounts, Reader
+from sluice.indicators.reader import Reader
 from sluice.indicators.recorded_reader import Recorder
 from sluice.indicators.recording import Subject, ended, render
 from sluice.indicators.records import DELAY, Records

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from e2e.harness.prometheus_programs import NoPrometheus, prometheus_programs
+from sluice.indicators.counted import Counted
 from sluice.indicators.expressions import Expression
 from sluice.indicators.promql import Matcher, Selector, Side, quote
 from sluice.indicators.query_reader import Limited, Queried
-from sluice.indicators.reader import Counted
 from sluice.indicators.recording import MINUTES, SLICES, Subject, render
 
 pytestmark = pytest.mark.prometheus

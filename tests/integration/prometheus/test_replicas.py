@@ -11,7 +11,7 @@ from e2e.harness.prometheus_programs import Version
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
 from sluice.budget.budget import Budget
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter
 from sluice.indicators.prometheus import Prometheus

@@ -9,7 +9,7 @@ import pytest
 from e2e.harness.prometheus_programs import Version
 from e2e.harness.prometheus_server import Prometheus as Server
 from e2e.harness.prometheus_server import prometheus
-from sluice.budget.ledger import SLICE, Counts
+from sluice.budget.counts import SLICE, Counts
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from tests.integration.prometheus.remote_write import STALE, Written, write

@@ -14,8 +14,9 @@ from e2e.harness.prometheus_server import prometheus
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.account import Evaluation
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators.answers import Answer
+from sluice.indicators.counted import Counted
 from sluice.indicators.declared import objective_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
@@ -23,7 +24,7 @@ from sluice.indicators.guard import GuardedSource
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import Matcher, Selector, Side
-from sluice.indicators.reader import Counted, Reader
+from sluice.indicators.reader import Reader
 from sluice.indicators.sharing import Sharing
 from tests.integration.prometheus.indicators import INDICATORS
 from tests.integration.prometheus.scenarios import END, Scenario

@@ -7,7 +7,7 @@ import pytest
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import Budget
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading
 from sluice.indicators.prometheus import Prometheus

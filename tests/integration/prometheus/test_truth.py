@@ -10,7 +10,7 @@ from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.api.window import Window
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import Budget
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.indicators.answers import Answer
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading

@@ -5,7 +5,7 @@ import pytest
 from sluice.budget.alerts import Alert, AlertState, alerts
 from sluice.budget.budget import Objective, Unit
 from sluice.budget.burnrate import WINDOWS
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from sluice.budget.windows import DAY, HOUR
 
 

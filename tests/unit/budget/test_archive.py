@@ -27,7 +27,7 @@ from sluice.budget.archive import (
 )
 from sluice.budget.budget import Objective
 from sluice.budget.corrections import Correction, Range
-from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Counts, Slices
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR, Counts, Slices
 from sluice.budget.ring import Rows
 from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, HOUR, CalendarWindow, Period, RollingWindow, Window

@@ -19,7 +19,7 @@ from sluice.budget.budget import (
     measure,
     percent,
 )
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from sluice.budget.windows import DAY, HOUR, Bounds
 
 MONTH = 30 * DAY

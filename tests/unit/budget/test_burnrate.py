@@ -2,7 +2,7 @@ from decimal import Decimal
 
 from sluice.budget.budget import Objective
 from sluice.budget.burnrate import WINDOWS, BurnRate, burn_rates
-from sluice.budget.ledger import Counts
+from sluice.budget.counts import Counts
 from sluice.budget.windows import DAY, HOUR
 
 OBJECTIVE = Objective(target=Decimal("99.9"), length=30 * DAY)

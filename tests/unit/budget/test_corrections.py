@@ -13,7 +13,7 @@ from sluice.budget.account import Account, Evaluation, Origin
 from sluice.budget.alerts import AlertState
 from sluice.budget.budget import Budget, Objective, Unit, UnknownBudget, UnknownReason
 from sluice.budget.corrections import Correction, Range, Ranges, rounded
-from sluice.budget.ledger import SLICE, SLICES_PER_HOUR, Counts, Live, Slices
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR, Counts, Live, Slices
 from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, HOUR, CalendarWindow, Period, RollingWindow, Window
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sluice.budget.budget import Budget, Measured, Objective, Outlook, measure
+from sluice.budget.counts import Counts
 from sluice.budget.forecast import Forecast, History, forecast, period_forecast
-from sluice.budget.ledger import Counts
 from sluice.budget.windows import DAY, HOUR, Bounds, RollingWindow
 
 WEEK = 7 * DAY

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.budget.burnrate import WINDOWS
-from sluice.budget.ledger import SLICE, Counts, Hours, Ledger, Live, Slices
+from sluice.budget.counts import SLICE, Counts, Hours, Live, Slices
+from sluice.budget.ledger import Ledger
 from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, HOUR
 

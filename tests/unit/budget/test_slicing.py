@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.budget.budget import Budget, Measured, Objective, Unit, UnknownBudget, measure
-from sluice.budget.ledger import SLICE, Counts, Ledger, Live, Slices
+from sluice.budget.counts import SLICE, Counts, Live, Slices
+from sluice.budget.ledger import Ledger
 from sluice.budget.slicing import Empty, Slicing
 from sluice.budget.windows import DAY, HOUR, Bounds
 

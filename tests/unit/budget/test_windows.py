@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.budget.windows import (
     DAY,
     HOUR,

@@ -9,8 +9,8 @@ import yaml
 from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import Measured, Outlook, measure
+from sluice.budget.counts import Counts
 from sluice.budget.forecast import Forecast
-from sluice.budget.ledger import Counts
 from sluice.budget.windows import RECENT, CalendarWindow
 from sluice.controller.objective_status import status_of
 from sluice.indicators.declared import objective_of, window_of

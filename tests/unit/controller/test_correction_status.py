@@ -9,8 +9,8 @@ import pytest
 from sluice.api.correction import BudgetCorrection
 from sluice.api.slo import ServiceLevelObjective
 from sluice.budget.corrections import Range
+from sluice.budget.counts import Counts
 from sluice.budget.effects import Effect
-from sluice.budget.ledger import Counts
 from sluice.controller.applicable import Applicable, selects
 from sluice.controller.correction_status import Known, status_of
 from sluice.controller.corrections import Corrections

@@ -10,9 +10,9 @@ from sluice.budget import alerts
 from sluice.budget.account import Evaluation
 from sluice.budget.budget import Measured, Objective, UnknownBudget, UnknownReason, measure
 from sluice.budget.burnrate import BurnRate
+from sluice.budget.counts import Counts
 from sluice.budget.effects import Corrected, Effect
 from sluice.budget.forecast import Forecast
-from sluice.budget.ledger import Counts
 from sluice.budget.windows import DAY, Bounds, RollingWindow
 from sluice.controller.objective_status import Outcome, noticeable, status_of
 from sluice.indicators.failure import Failure

@@ -10,9 +10,9 @@ from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective
 from sluice.controller.rule_objects import manifest
 from sluice.controller.rulebook import Rulebook
+from sluice.indicators.counted import Counted
 from sluice.indicators.failure import Failure
 from sluice.indicators.promql import Selector, Side
-from sluice.indicators.reader import Counted
 from sluice.indicators.recorded_reader import Recorder
 from sluice.indicators.recording import Subject, render
 from sluice.indicators.sources import Sources

@@ -6,13 +6,13 @@ import numpy as np
 
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.account import Origin
-from sluice.budget.ledger import Floats, Hours
+from sluice.budget.counts import Floats, Hours
 from sluice.indicators.answers import Answer, Series
+from sluice.indicators.counted import GridCounts, Whole
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.origin import find_origin
 from sluice.indicators.promql import Side
-from sluice.indicators.reader import GridCounts, Whole
 
 
 def spec(**more: object) -> ServiceLevelObjectiveSpec:

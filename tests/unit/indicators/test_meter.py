@@ -2,7 +2,7 @@ import pytest
 
 from sluice.api.indicator import Indicator
 from sluice.api.slo import ServiceLevelObjectiveSpec
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.budget.windows import DAY, HOUR
 from sluice.indicators.answers import Answer, Series
 from sluice.indicators.expressions import Answered

@@ -9,13 +9,13 @@ from aiohttp.test_utils import TestServer
 
 from sluice.api.indicator import Indicator
 from sluice.api.reasons import Reason
+from sluice.indicators.counted import GridCounts
 from sluice.indicators.expressions import Answered, Expression
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import PART, SIDE, Side
 from sluice.indicators.query_reader import Limited, Queried, QueryReader
-from sluice.indicators.reader import GridCounts
 from sluice.indicators.resolve import resolve
 
 GRID = Grid(3000, 300, 3)

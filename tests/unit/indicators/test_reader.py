@@ -8,10 +8,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from sluice.indicators.counted import Counted, GridCounts
 from sluice.indicators.grid import Grid
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.promql import PART, SIDE, Part, Selector, Side
-from sluice.indicators.reader import Counted, GridCounts, Reader, runs
+from sluice.indicators.reader import Reader, runs
 
 GRID = Grid(3000, 300, 3)
 

@@ -1,7 +1,7 @@
+from sluice.indicators.counted import Counted
 from sluice.indicators.expressions import Expression, parse_expression
 from sluice.indicators.promql import Matcher, Selector, Side, is_expression
 from sluice.indicators.query_reader import Queried
-from sluice.indicators.reader import Counted
 from sluice.indicators.recording import Subject, ended, render
 
 SUBJECT = Subject("u-1", "shop", "checkout")

@@ -10,13 +10,13 @@ import pytest
 
 from sluice.api.reasons import Reason
 from sluice.budget.account import Origin
-from sluice.budget.ledger import Hours
+from sluice.budget.counts import Hours
 from sluice.indicators.answers import Answer, Series
+from sluice.indicators.counted import Counted, GridCounts, Whole
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.histogram import Portion
 from sluice.indicators.promql import Matcher, Part, Selector, Side
-from sluice.indicators.reader import Counted, GridCounts, Whole
 from sluice.indicators.recorded_reader import RecordedReader, Recorder
 from sluice.indicators.recording import Subject, render
 from sluice.indicators.records import DELAY, Records

@@ -10,9 +10,9 @@ from aiohttp.test_utils import TestServer
 
 from sluice.api.indicator import Indicator
 from sluice.api.reasons import Reason
+from sluice.indicators.counted import Counted
 from sluice.indicators.failure import Failure
 from sluice.indicators.prometheus import Prometheus
-from sluice.indicators.reader import Counted
 from sluice.indicators.resolve import resolve
 
 

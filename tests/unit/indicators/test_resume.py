@@ -9,8 +9,8 @@ from sluice.budget.account import Evaluation
 from sluice.budget.archive import Archive, decode, encode
 from sluice.budget.budget import Budget, Objective
 from sluice.budget.corrections import Correction, Range
+from sluice.budget.counts import SLICE
 from sluice.budget.effects import Corrected
-from sluice.budget.ledger import SLICE
 from sluice.budget.windows import DAY, HOUR, CalendarWindow
 from sluice.indicators.declared import objective_of
 from sluice.indicators.meter import Meter, Reading

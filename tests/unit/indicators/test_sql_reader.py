@@ -8,7 +8,7 @@ from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.account import Origin
 from sluice.budget.budget import Budget, UnknownBudget
-from sluice.budget.ledger import SLICE
+from sluice.budget.counts import SLICE
 from sluice.budget.windows import DAY, HOUR
 from sluice.indicators.database import Range, Row
 from sluice.indicators.declared import objective_of
