@@ -117,10 +117,11 @@ class GuardedSource:
         async def send(text: str, *, members: int) -> Answer:
             return await self._guard.ask(lambda source: question(source, text), members=members)
 
-        if times is None or not isinstance(query, Shareable):
+        # Who waits behind all others must not make these wait, and finds few to share with: an
+        # objective's history is several short queries, and each would linger for nobody.
+        if times is None or not isinstance(query, Shareable) or is_patient():
             return await send(query, members=1)
-        # Who waits behind all others must not make these wait.
-        return await self._sharing.ask(query, (times, is_patient()), send)
+        return await self._sharing.ask(query, times, send)
 
 
 class GuardedDatabase:

@@ -190,14 +190,17 @@ async def test_other_times_longer_ranges_and_other_text_are_asked_for_alone() ->
     assert fake.asked == [1] * 6
 
 
-async def test_history_is_not_asked_for_with_what_is_of_now() -> None:
-    fake = Fake(healthy("a", "b"))
-    source = guarded(fake, Clock())
+async def test_history_is_asked_for_at_once_and_with_nobody() -> None:
+    fake = Fake(healthy("a", "b", "c"))
+    source = GuardedSource(fake, monotonic=Clock(), sharing=Sharing(Clock(), linger=3600))
     await source.instant(Shareable("ok", "somebody"), 0)
     with patiently():
-        behind = ask(source, "a")
-    await asyncio.gather(*behind, *ask(source, "b"))
+        behind = ask(source, "a", "b")
+    of_now = ask(source, "c")
+    await asyncio.gather(*behind)
     assert fake.asked == [1] * 3
+    assert not of_now[0].done()
+    of_now[0].cancel()
 
 
 @pytest.mark.parametrize("failure", OF_ONE, ids=lambda it: it.reason)
