@@ -100,7 +100,7 @@ def test_an_override_lets_the_named_workload_pass_until_it_is_deleted(
     assert frozen.would_deploy("api", as_who=alice.kubeconfig).denied
     assert frozen.would_deploy("api").denied
 
-    (name,) = frozen.status()["overrides"]
+    (name,) = (one["name"] for one in frozen.status()["overrides"])
     assert f"gateoverride.sluice.dev/{name} created: changes of web in {frozen.namespace}" in (
         made.stdout
     )
@@ -121,7 +121,7 @@ def test_an_override_ends_by_itself(frozen: Team, alice: Person) -> None:
     assert made.returncode == 0, made.stderr
     frozen.until_passes("web", timeout=6)
     frozen.until_passes("api", timeout=2)
-    (name,) = frozen.status()["overrides"]
+    (name,) = (one["name"] for one in frozen.status()["overrides"])
     frozen.until_denied("web", timeout=12)
     expired = frozen.until_condition("Active", "OverrideExpired", of=OVERRIDE, name=name)
     assert expired["status"] == "False"

@@ -118,7 +118,8 @@ RESOURCES = (
         short_names=("gor",),
         columns=(
             Column("Policy", ".spec.policy", "The policy that it overrides."),
-            _condition("Active", "Whether it lets changes pass now."),
+            Column("Effect", ".spec.effect", "What it does."),
+            _condition("Active", "Whether it does so now."),
             # A column of type date counts back from now: an end in the future would be "invalid".
             Column("Expires", ".spec.expiresAt", "When it ends."),
             Column("By", ".spec.createdBy", "Who created it."),

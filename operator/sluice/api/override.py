@@ -1,10 +1,10 @@
-"""`GateOverride`: break-glass with a name, a reason and an end.
+"""`GateOverride`: break-glass and manual freezes, with a name, a reason and an end.
 
 That somebody may create one *is* the permission (RBAC), and the object is the audit record.
 """
 
-from datetime import datetime
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -12,8 +12,18 @@ from sluice.api.base import Name, Spec, Status, Time, cel, each_once, rule
 from sluice.api.metadata import Condition, ObjectMeta, Observed, condition_list
 
 
+class Effect(StrEnum):
+    """What an override does while it is active."""
+
+    ALLOW = "Allow"
+    FREEZE = "Freeze"
+
+
 class GateOverrideSpec(Spec):
-    """Who lets what pass, why, and until when. It cannot be changed, only deleted."""
+    """Who lets what pass, or denies it, why, and until when.
+
+    It cannot be changed, only deleted.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=cel(
@@ -27,8 +37,13 @@ class GateOverrideSpec(Spec):
         description="Names of the workloads that it is for; all that the policy governs if empty.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
-    effect: Literal["Allow"] = Field(
-        default="Allow", description="Allow: changes of the pod template pass the freeze."
+    effect: Effect = Field(
+        default=Effect.ALLOW,
+        description=(
+            "Allow: changes of the pod template pass the freeze. Freeze: they are denied, as far "
+            "as the policy's mode reaches, whatever the budget is. An Allow passes a Freeze that "
+            "is not newer than itself."
+        ),
     )
     reason: Annotated[str, Field(min_length=3, max_length=1024)] = Field(
         description="Why, for the audit and the postmortem."
@@ -46,19 +61,15 @@ class GateOverrideStatus(Observed):
     """What became of the override; only Sluice writes it."""
 
     conditions: list[Condition] = condition_list(
-        "Active: whether it lets changes pass now, and why (not)."
+        "Active: whether it has its effect now, and why (not)."
     )
 
 
 class GateOverride(Status):
-    """Break-glass: lets changes pass a freeze until a stated time."""
+    """Lets changes pass a freeze, or freezes by hand, until a stated time."""
 
     api_version: str = ""
     kind: str = "GateOverride"
     metadata: ObjectMeta
     spec: GateOverrideSpec
     status: GateOverrideStatus = GateOverrideStatus()
-
-    def active(self, now: datetime) -> bool:
-        """Whether the override has begun and not ended; the policy's limit is checked apart."""
-        return now < self.spec.expires_at and self.metadata.deletion_timestamp is None

@@ -377,6 +377,25 @@ class WorkloadsStatus(Atomic):
     )
 
 
+class ActiveOverride(Status):
+    """A GateOverride that is active."""
+
+    name: str = Field(description="Its name.")
+    effect: str = Field(description="What it does: Allow or Freeze.")
+    workloads: list[str] = Field(
+        default=[],
+        max_length=64,
+        description="The workloads that it is for; all that the policy governs if empty.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    since: Time = Field(description="Since when it has been there.")
+    expires: Time = Field(description="When it ends.")
+    admission: Admission | None = Field(
+        default=None, description="Of a Freeze: what a change of its workloads meets."
+    )
+    message: str = Field(default="", description="Of a Freeze: why, in a sentence.")
+
+
 class Transition(Status):
     """A change of stage or of an override."""
 
@@ -400,10 +419,14 @@ class ErrorBudgetPolicyStatus(Observed):
     workloads: WorkloadsStatus = Field(
         default=WorkloadsStatus(), description="The workloads that are governed."
     )
-    overrides: list[str] = Field(
+    by_budget: DecisionStatus | None = Field(
+        default=None,
+        description="While a manual freeze of all workloads is the decision: what it replaces.",
+    )
+    overrides: list[ActiveOverride] = Field(
         default=[],
         max_length=MOST_OVERRIDES,
-        description="Names of the GateOverrides that are active.",
+        description="The GateOverrides that are active, freezes first.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     history: list[Transition] = Field(

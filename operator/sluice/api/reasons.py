@@ -56,6 +56,7 @@ class Reason(StrEnum):
     BLIND_HOLDING = "BlindHolding"
     BLIND_OPEN = "BlindOpen"
     BLIND_CLOSED = "BlindClosed"
+    MANUAL_FREEZE = "ManualFreeze"
 
     # Enforcement
     FROZEN = "Frozen"

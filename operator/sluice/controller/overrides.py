@@ -1,17 +1,17 @@
-"""Brings the status of a GateOverride up to date: whether it lets changes pass now."""
+"""Brings the status of a GateOverride up to date: whether it has its effect now."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from sluice.api.conditions import Claim, ConditionType, merge
-from sluice.api.override import GateOverride, GateOverrideStatus
-from sluice.api.policy import ErrorBudgetPolicy
+from sluice.api.override import Effect, GateOverride, GateOverrideStatus
+from sluice.api.policy import ErrorBudgetPolicy, Mode
 from sluice.api.reasons import Reason
 from sluice.controller.complaint import Complaints
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.resources import OVERRIDES, POLICIES
-from sluice.policy.override import Active, verdict
+from sluice.policy.override import Active, Inactive, verdict
 
 _RECHECK = 600.0
 """Seconds; a policy's limit may change meanwhile, which is told by no event of the override."""
@@ -48,15 +48,15 @@ def status_of(
 ) -> GateOverrideStatus:
     """The status as of `now`."""
     found = verdict(override, policy, now)
-    if isinstance(found, Active):
+    if policy is not None and isinstance(found, Active):
         whom = ", ".join(override.spec.workloads) or "all governed workloads"
         claim = Claim(
             ConditionType.ACTIVE,
             "True",
             Reason.OVERRIDE_ACTIVE,
-            f"Changes of {whom} pass until {found.until:%Y-%m-%dT%H:%M:%SZ}.",
+            f"Changes of {whom} {_does(override, policy)} until {found.until:%Y-%m-%dT%H:%M:%SZ}.",
         )
-    else:
+    elif isinstance(found, Inactive):
         claim = Claim(ConditionType.ACTIVE, "False", found.reason, found.message)
     return GateOverrideStatus(
         observed_generation=override.metadata.generation,
@@ -67,3 +67,13 @@ def status_of(
             now=now.replace(microsecond=0),
         ),
     )
+
+
+def _does(override: GateOverride, policy: ErrorBudgetPolicy) -> str:
+    if override.spec.effect is Effect.ALLOW:
+        return "pass"
+    return {
+        Mode.ENFORCE: "are denied",
+        Mode.WARN: "pass with a warning, since the policy's mode is Warn,",
+        Mode.OBSERVE: "pass, since the policy's mode is Observe: that they would be denied is told",
+    }[policy.spec.mode]

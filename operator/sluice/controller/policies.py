@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluice.api.durations import parse_duration
+from sluice.api.override import Effect, GateOverride
 from sluice.api.policy import (
     MOST_RECORDS,
-    Admission,
     ErrorBudgetPolicy,
     ErrorBudgetPolicyStatus,
     Mode,
@@ -29,7 +29,9 @@ from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import POLICIES, WORKLOADS
 from sluice.policy.decision import Decision, decide
+from sluice.policy.manual import Ruled, rule
 from sluice.policy.objective import ObjectiveState
+from sluice.policy.override import Active, in_force
 from sluice.policy.selection import (
     Labelled,
     WorkloadName,
@@ -60,6 +62,8 @@ class Gathered:
     """The kinds of workloads that there are in its namespace, or were when they were changed."""
     marked: bool
     switch: KillSwitch | None
+    overrides: tuple[tuple[GateOverride, Active], ...]
+    """Those of it that are active, with their ends."""
 
 
 class Policies:
@@ -125,15 +129,16 @@ class Policies:
     async def _reconcile(self, policy: ErrorBudgetPolicy, now: datetime) -> float:
         # It is due again at once when the kill switch is read, or an objective of it is measured.
         waits = self._began + _FIRST_LOOK - self._monotonic()
-        if waits > 0 and (isinstance(self._kill_switch(), Unread) or self._unmeasured(policy)):
+        unmeasured = self._unmeasured(policy) and not self._frozen_anew(policy, now)
+        if waits > 0 and (isinstance(self._kill_switch(), Unread) or unmeasured):
             if isinstance(self._kill_switch(), KillSwitch):
                 await self._lift(policy, now)
             return waits + random.uniform(0.0, _SPREAD)  # noqa: S311 - jitter, not a secret
-        gathered = self._gather(policy)
-        decision = _decide(gathered, now)
-        if not await self._carry_out(gathered, decision, now):
+        gathered = self._gather(policy, now)
+        ruled = _decide(gathered, now)
+        if not await self._carry_out(gathered, ruled, now):
             return _AGAIN
-        return self._next(gathered.policy, decision, now)
+        return self._next(gathered, ruled.decision.by_budget, now)
 
     async def _suspend(self, policy: ErrorBudgetPolicy, now: datetime) -> bool:
         """Lift what is enforced for a policy that can't be decided, once its last freeze has ended.
@@ -166,7 +171,20 @@ class Policies:
         ]
         return bool(select_objectives(policy.spec.objectives, unseen).names)
 
-    def _gather(self, policy: ErrorBudgetPolicy) -> Gathered:
+    def _frozen_anew(self, policy: ErrorBudgetPolicy, now: datetime) -> bool:
+        """Whether somebody has frozen by hand since the policy was last decided."""
+        told = {one.name for one in policy.status.overrides}
+        return any(
+            override.spec.effect is Effect.FREEZE and override.metadata.name not in told
+            for override, _ in self._active(policy, now)
+        )
+
+    def _active(
+        self, policy: ErrorBudgetPolicy, now: datetime
+    ) -> list[tuple[GateOverride, Active]]:
+        return in_force(policy, self._cache.overrides(policy.metadata.namespace), now)
+
+    def _gather(self, policy: ErrorBudgetPolicy, now: datetime) -> Gathered:
         """Everything that the decision depends on; no request is made for it."""
         namespace = policy.metadata.namespace
         objectives = {it.metadata.name: it for it in self._cache.objectives(namespace)}
@@ -190,17 +208,17 @@ class Policies:
             existing=frozenset({it.kind for it in every_one} | (changed & WORKLOADS.keys())),
             marked=any(it.marked for it in workloads),
             switch=switch if isinstance(switch := self._kill_switch(), KillSwitch) else None,
+            overrides=tuple(self._active(policy, now)),
         )
 
-    async def _carry_out(self, gathered: Gathered, decision: Decision, now: datetime) -> bool:
+    async def _carry_out(self, gathered: Gathered, ruled: Ruled, now: datetime) -> bool:
         """Gates first, since they are what protects; then the record, then the workloads.
 
         Whether everything was written.
         """
-        policy = gathered.policy
+        policy, decision = gathered.policy, ruled.decision
         wanted = policy_plan.want(policy, decision, killed=gathered.switch is not None)
-        enforces = decision.effective is not Admission.ALLOW
-        gates = enforces and self._settings.gate == "native"
+        gates = ruled.enforces and self._settings.gate == "native"
         touches = bool(wanted.pause or wanted.annotations or policy.status.workloads.changed)
         live = Live()
         if gates or touches or gathered.marked:
@@ -213,18 +231,15 @@ class Policies:
             )
         if gates or touches:
             policy = await self._writer.hold(policy)
-        overrides = policy_plan.active_overrides(
-            policy, self._cache.overrides(policy.metadata.namespace), now
-        )
         existing = await self._writer.gates_of(policy, expected=gates)
         rendered = Rendered(())
         if gates:
             rendered = policy_plan.gates(
                 policy,
-                decision,
+                ruled,
                 governed=gathered.governed,
                 live=live,
-                overrides=overrides,
+                overrides=gathered.overrides,
                 there=existing.there,
                 now=now,
             )
@@ -246,11 +261,11 @@ class Policies:
         def status(records: Sequence[UndoRecord], so_far: Outcome) -> ErrorBudgetPolicyStatus:
             return policy_plan.status_of(
                 policy,
-                decision,
+                ruled,
                 so_far,
                 governed=len(gathered.governed),
                 records=records,
-                overrides=[override for override, _ in overrides],
+                overrides=gathered.overrides,
                 switch=gathered.switch,
                 now=now,
             )
@@ -268,7 +283,7 @@ class Policies:
         after = before if failed else _records(policy, [one.remaining for _, one in changes])
         policy = await self._writer.status(policy, status(after, outcome))
         if decision.transition is not None:
-            await self._writer.announce(policy, decision)
+            await self._writer.announce(policy, decision.by_budget)
         if outcome.rejected is None and not (gates or after or wanted.pause or wanted.annotations):
             await self._writer.release(policy)
         return not failed
@@ -276,10 +291,11 @@ class Policies:
     def _later(self) -> float:
         return self._settings.interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
-    def _next(self, policy: ErrorBudgetPolicy, decision: Decision, now: datetime) -> float:
+    def _next(self, gathered: Gathered, decision: Decision, now: datetime) -> float:
         """The next interval, or the end of a wait that ends before."""
+        policy = gathered.policy
         hold = parse_duration(policy.spec.when_blind.hold_for)
-        ends = []
+        ends = [active.until for _, active in gathered.overrides]
         if decision.recovering_since is not None:
             ends.append(decision.recovering_since + parse_duration(policy.spec.recovery.for_))
         if decision.blind_since is not None:
@@ -291,13 +307,13 @@ class Policies:
         return min([self._later(), *waits])
 
 
-def _decide(gathered: Gathered, now: datetime) -> Decision:
+def _decide(gathered: Gathered, now: datetime) -> Ruled:
     policy = gathered.policy
     spec = policy.spec
     if gathered.switch is not None:
         # The kill switch makes every policy an observer: what it would do stays visible.
         spec = spec.model_copy(update={"mode": Mode.OBSERVE})
-    return decide(
+    decision = decide(
         spec=spec,
         policy_name=policy.metadata.name,
         namespace=policy.metadata.namespace,
@@ -305,6 +321,7 @@ def _decide(gathered: Gathered, now: datetime) -> Decision:
         before=memory_from_status(policy.status),
         now=now,
     )
+    return rule(decision, gathered.overrides, mode=spec.mode)
 
 
 def _records(policy: ErrorBudgetPolicy, by_policy: Sequence[Records]) -> list[UndoRecord]:

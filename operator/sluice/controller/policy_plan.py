@@ -10,7 +10,6 @@ from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import parse_duration
 from sluice.api.override import GateOverride
 from sluice.api.policy import (
-    MOST_OVERRIDES,
     MOST_RECORDS,
     Admission,
     ErrorBudgetPolicy,
@@ -31,10 +30,11 @@ from sluice.kube.kill_switch import KillSwitch
 from sluice.policy.conditions import claims
 from sluice.policy.decision import Decision
 from sluice.policy.expansion import UnknownVariable, annotations
+from sluice.policy.manual import Apart, Ruled
 from sluice.policy.message import DenialParts, denial_parts, warning
-from sluice.policy.override import Active, verdict
+from sluice.policy.override import Active, lifts
 from sluice.policy.selection import WorkloadName
-from sluice.policy.status import history, status_fields
+from sluice.policy.status import active_overrides, history, replaced, status_fields
 
 _SHOWN = 3
 """Problems that are spelled out in a condition."""
@@ -74,36 +74,55 @@ class Outcome:
     elsewhere: bool = False
 
 
-def active_overrides(
-    policy: ErrorBudgetPolicy, overrides: Iterable[GateOverride], now: datetime
-) -> list[tuple[GateOverride, Active]]:
-    """The overrides of `policy` that let changes pass now, with their ends."""
-    found = []
-    for override in overrides:
-        if override.spec.policy == policy.metadata.name:
-            answer = verdict(override, policy, now)
-            if isinstance(answer, Active):
-                found.append((override, answer))
-    return found
-
-
 def gates(
     policy: ErrorBudgetPolicy,
-    decision: Decision,
+    ruled: Ruled,
     *,
     governed: Iterable[WorkloadName],
     live: Live,
-    overrides: Iterable[tuple[GateOverride, Active]],
+    overrides: Sequence[tuple[GateOverride, Active]],
     there: Iterable[Manifest],
     now: datetime,
 ) -> Rendered:
-    """The admission policies and bindings that `decision` asks for; none if it lets all pass."""
-    if decision.effective is Admission.ALLOW:
-        return Rendered(())
-    wanted = set(governed)
+    """The admission policies and bindings that `ruled` asks for; none if it lets all pass."""
+    parts = [(ruled.decision, None), *((one.decision, one) for one in ruled.apart)]
+    rendered = [
+        render(
+            _freeze(
+                policy,
+                decision,
+                apart,
+                governed=set(governed),
+                live=live,
+                overrides=overrides,
+                expires=decision.expires or _warned_until(policy, there, now),
+            )
+        )
+        for decision, apart in parts
+        if decision.effective is not Admission.ALLOW
+    ]
+    return Rendered(
+        tuple(manifest for one in rendered for manifest in one.manifests),
+        tuple(dropped for one in rendered for dropped in one.dropped),
+    )
+
+
+def _freeze(
+    policy: ErrorBudgetPolicy,
+    decision: Decision,
+    apart: Apart | None,
+    *,
+    governed: set[WorkloadName],
+    live: Live,
+    overrides: Sequence[tuple[GateOverride, Active]],
+    expires: datetime,
+) -> Freeze:
+    """What is denied or warned about by one decision: of all workloads, or of those of `apart`."""
     denies = decision.effective is Admission.DENY
     text = _text(policy, decision)
-    freeze = Freeze(
+    by_hand = None if decision.replaces is None else decision.since
+    only = apart.workloads if apart else ()
+    return Freeze(
         namespace=policy.metadata.namespace,
         policy=policy.metadata.name,
         uid=policy.metadata.uid,
@@ -113,7 +132,7 @@ def gates(
         message_suffix=text.suffix,
         kinds=tuple(policy.spec.workloads.kinds),
         selector=policy.spec.workloads.selector,
-        expires=decision.expires or _warned_until(policy, there, now),
+        expires=expires,
         exempt_template_keys=tuple(policy.spec.exemptions.template_keys),
         change_types=tuple(policy.spec.exemptions.change_types),
         change_type_key=policy.spec.exemptions.change_type_key,
@@ -121,14 +140,17 @@ def gates(
         workloads=tuple(
             with_revisions(one, live.retained)
             for one in live.workloads
-            if WorkloadName(one["kind"], one["metadata"]["name"]) in wanted
+            if WorkloadName(one["kind"], one["metadata"]["name"]) in governed
+            and (not only or one["metadata"]["name"] in only)
         ),
         overrides=tuple(
             Override(until=active.until, workloads=tuple(override.spec.workloads))
             for override, active in overrides
+            if lifts(override, frozen_by_hand=by_hand)
         ),
+        only=only,
+        part=apart.override if apart else "",
     )
-    return render(freeze)
 
 
 def _text(policy: ErrorBudgetPolicy, decision: Decision) -> DenialParts:
@@ -144,7 +166,10 @@ def _warned_until(policy: ErrorBudgetPolicy, there: Iterable[Manifest], now: dat
     A decision has an end only if it denies; a warning must not outlive a dead controller either.
     """
     length = parse_duration(policy.spec.when_blind.hold_for)
+    own = names.gate_name(namespace=policy.metadata.namespace, policy=policy.metadata.name, shard=0)
     for gate in there:
+        if gate["metadata"]["name"] != own:
+            continue  # a manual freeze's, which has an end of its own
         text = (gate["metadata"].get("annotations") or {}).get(names.EXPIRES)
         ends = datetime.fromisoformat(text) if text else now
         if length / 2 <= ends - now <= length:
@@ -153,12 +178,12 @@ def _warned_until(policy: ErrorBudgetPolicy, there: Iterable[Manifest], now: dat
 
 
 def want(policy: ErrorBudgetPolicy, decision: Decision, *, killed: bool) -> Want:
-    """What the policy wants on each workload that it governs.
+    """What the policy wants on each workload that it governs, which is for its stage to say.
 
     Only mode Enforce wants anything, and nothing is wanted while the kill switch is engaged.
     """
     uid = policy.metadata.uid
-    expanded = annotations(decision)
+    expanded = annotations(decision.by_budget)
     if killed or policy.spec.mode is not Mode.ENFORCE or isinstance(expanded, UnknownVariable):
         return Want(uid)
     return Want(uid, pause=decision.stage_spec.pause_rollouts, annotations=expanded)
@@ -211,19 +236,20 @@ def _kept(uid: str, records: Iterable[UndoRecord]) -> Want:
 
 def status_of(
     policy: ErrorBudgetPolicy,
-    decision: Decision,
+    ruled: Ruled,
     outcome: Outcome,
     *,
     governed: int,
     records: Iterable[UndoRecord],
-    overrides: Iterable[GateOverride],
+    overrides: Iterable[tuple[GateOverride, Active]],
     switch: KillSwitch | None,
     now: datetime,
 ) -> ErrorBudgetPolicyStatus:
     """The status after a decision was carried out, as far as `outcome` says."""
+    decision = ruled.decision
     stage, decided, timers = status_fields(decision)
     generation = policy.metadata.generation
-    claimed = [*claims(decision), _enforcing(decision, outcome, switch)]
+    claimed = [*claims(decision), _enforcing(ruled.strictest, outcome, switch)]
     contested = [problem for problem in outcome.problems if problem.contested]
     if contested:
         message = "; ".join(problem.message for problem in contested[:_SHOWN])
@@ -234,7 +260,8 @@ def status_of(
         decision=decided,
         timers=timers,
         workloads=WorkloadsStatus(governed=governed, changed=sorted(records, key=_record_key)),
-        overrides=sorted(override.metadata.name for override in overrides)[:MOST_OVERRIDES],
+        by_budget=replaced(decision),
+        overrides=active_overrides(ruled, overrides),
         history=history(policy.status.history, decision.transition),
         conditions=merge(policy.status.conditions, claimed, generation=generation, now=_whole(now)),
     )

@@ -70,6 +70,8 @@ class Freeze:
         exempt_users: user names whose changes pass.
         workloads: the governed workloads that exist, for their revisions.
         overrides: who may pass nevertheless.
+        only: names of the workloads that it is for; all that are governed if there are none.
+        part: what tells it from the policy's other freezes; empty for the one of all workloads.
     """
 
     namespace: str
@@ -88,3 +90,5 @@ class Freeze:
     change_type_key: str = ""
     workloads: tuple[Workload, ...] = ()
     overrides: tuple[Override, ...] = ()
+    only: tuple[str, ...] = ()
+    part: str = ""

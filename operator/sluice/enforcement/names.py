@@ -20,9 +20,15 @@ _LONGEST = 200
 _DIGEST = 16
 
 
-def gate_name(*, namespace: str, policy: str, shard: int) -> str:
-    """The name of a policy's admission policy and binding, at most 200 characters."""
-    return owned_name(namespace=namespace, name=policy, tail=f"-{shard}")
+def gate_name(*, namespace: str, policy: str, shard: int, part: str = "") -> str:
+    """The name of a policy's admission policy and binding, at most 200 characters.
+
+    `part` tells those of its manual freezes of some workloads apart. A name without one ends in
+    the shard, so that no policy can be named so that it has the gates of another one.
+    """
+    digest = hashlib.sha256(part.encode()).hexdigest()[:_DIGEST]
+    tail = f"-{shard}-m{digest}" if part else f"-{shard}"
+    return owned_name(namespace=namespace, name=policy, tail=tail)
 
 
 def owned_name(*, namespace: str, name: str, tail: str = "") -> str:

@@ -56,7 +56,9 @@ def render(freeze: Freeze) -> Rendered:
     highs = [*lows[1:], None]
     policies, bindings = [], []
     for number, (part, low, high) in enumerate(zip(parts, lows, highs, strict=True)):
-        name = names.gate_name(namespace=freeze.namespace, policy=freeze.policy, shard=number)
+        name = names.gate_name(
+            namespace=freeze.namespace, policy=freeze.policy, shard=number, part=freeze.part
+        )
         spec = _policy_spec(freeze, part, conditions.between(low, high))
         policies.append(_manifest(freeze, "ValidatingAdmissionPolicy", name, spec))
         binding = {"policyName": name, "validationActions": [freeze.action, "Audit"]}
@@ -109,6 +111,9 @@ def _policy_spec(freeze: Freeze, part: Sequence[Entry], in_shard: str) -> Manife
 def _match_conditions(freeze: Freeze, in_shard: str) -> Iterator[dict[str, str]]:
     """What the policy is about at all; scaling, pausing and status end here, cheaply."""
     yield {"name": "in-shard", "expression": in_shard}
+    if freeze.only:
+        named = f"object.metadata.name in {cel.strings(freeze.only)}"
+        yield {"name": "named", "expression": named}
     governed = [
         conditions.selected(freeze.selector, "oldObject"),
         f"!({conditions.controlled('oldObject')})",

@@ -12,7 +12,7 @@ from sluice.gate.judge import Judge
 from sluice.gate.kinds import Retained
 from sluice.policy.admission import Change, Governor, Outcome, Rule, State, Verdict
 from sluice.policy.fingerprint import Fingerprint
-from sluice.policy.override import Active, verdict
+from sluice.policy.judgement import lifting
 
 _RUNNING, _NEW = Fingerprint(rest=b"running"), Fingerprint(rest=b"new")
 """What runs, and something else: a deployment of which nothing more is known."""
@@ -27,7 +27,9 @@ class _Answer(BaseModel):
 class OverrideAnswer(_Answer):
     """How a freeze can be passed."""
 
-    active: list[str] = Field(description="Names of the GateOverrides that let changes pass now.")
+    active: list[str] = Field(
+        description="Names of the GateOverrides that let this change pass now."
+    )
     command: str = Field(description="The command that creates one, for whoever may.")
 
 
@@ -156,12 +158,7 @@ def _governed(
         expires=decision.expires if decision else None,
         recovered_at=decision.recovered_at if decision else None,
         override=OverrideAnswer(
-            active=[
-                one.metadata.name
-                for one in governor.overrides
-                if one.spec.policy == policy
-                and isinstance(verdict(one, governor.policy, now), Active)
-            ],
+            active=lifting(governor, {name}, now),
             command=(
                 f"kubectl sluice override {name} --namespace {namespace} --policy {policy} "
                 "--reason '...'"

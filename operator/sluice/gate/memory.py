@@ -18,7 +18,7 @@ from sluice.gate.kinds import REVISIONS, Retained
 from sluice.kube.resources import OVERRIDES, POLICIES, Resource
 from sluice.policy.admission import Change, Governor, State
 from sluice.policy.fingerprint import Fingerprint
-from sluice.policy.recorded import recorded
+from sluice.policy.recorded import frozen_apart, recorded
 
 _log = structlog.get_logger(__name__)
 _MOST_GONE = 10_000
@@ -152,10 +152,11 @@ class Memory:
     def _is_frozen(self, kind: str, key: Name, state: State) -> bool:
         change = Change(kind=kind, namespace=key[0], name=key[1], user="", after=state)
         return any(
-            one.decision is not None
-            and one.decision.effective(self._clock()) is Admission.DENY
+            ruled.decision is not None
+            and ruled.decision.effective(self._clock()) is Admission.DENY
             and one.governs(change, state)
             for one in self.governors(key[0])
+            for ruled in one.rulings(change)
         )
 
     def _remember_gone(self, kind: str, key: Name) -> None:
@@ -173,7 +174,7 @@ class Memory:
         if found is None:
             overrides = tuple(self._overrides.get(namespace, {}).values())
             found = tuple(
-                Governor(policy, recorded(policy), overrides)
+                Governor(policy, recorded(policy), overrides, frozen_apart(policy))
                 for _, policy in sorted(self._policies.get(namespace, {}).items())
                 if isinstance(policy, ErrorBudgetPolicy)
             )

@@ -1,7 +1,7 @@
 """A change that somebody asks for, who has a say in it, and what becomes of it: as values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sluice.api.override import GateOverride
@@ -95,14 +95,27 @@ class Change:
     recreated: bool = False
     also_called: tuple[str, ...] = ()
 
+    @property
+    def called(self) -> frozenset[str]:
+        """The names by which an override may mean it."""
+        return frozenset({self.name, *self.also_called})
+
 
 @dataclass(frozen=True, slots=True)
 class Governor:
-    """A policy of the change's namespace, what holds under it, and the overrides there."""
+    """A policy of the change's namespace, what holds under it, and the overrides there.
+
+    Attributes:
+        policy: The policy.
+        decision: What holds for all of its workloads; None if that was never decided.
+        overrides: All of the namespace's, whatever they are for.
+        apart: What holds for some of its workloads beside that: manual freezes.
+    """
 
     policy: ErrorBudgetPolicy
     decision: Recorded | None
     overrides: tuple[GateOverride, ...] = ()
+    apart: tuple[Recorded, ...] = ()
 
     @property
     def name(self) -> str:
@@ -118,6 +131,13 @@ class Governor:
         kind = _GOVERNED_AS.get(change.kind, change.kind)
         of_a_kind = change.starts or kind in reference.kinds
         return of_a_kind and not state.controlled and reference.selector.matches(dict(state.labels))
+
+    def rulings(self, change: Change) -> Iterator["Governor"]:
+        """This policy with each of the decisions that the change meets, that for all first."""
+        yield self
+        for one in self.apart:
+            if not change.called.isdisjoint(one.workloads):
+                yield replace(self, decision=one)
 
 
 @dataclass(frozen=True, slots=True)

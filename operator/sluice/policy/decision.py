@@ -35,8 +35,8 @@ class Decision:
         policy: The policy's name.
         namespace: Its namespace.
         stage_spec: The stage in force, as the spec has it.
-        effective: What a change meets: the stage's admission, as far as `mode` reaches.
-        since: Since when the stage is in force.
+        effective: What a change meets: the admission, as far as `mode` reaches.
+        since: Since when the stage is in force, or the manual freeze.
         reason: Why, for programs.
         cause: Why, for texts.
         objective: The objective that decided; None if none did.
@@ -45,9 +45,11 @@ class Decision:
         recovered_at: When that budget is positive again if nothing more fails.
         recovering_since: Since when the conditions for a milder stage have held.
         blind_since: Since when the budget that matters has been unknown.
-        expires: When an effective Deny ends unless it is renewed; None for the rest.
+        expires: When an effective Deny ends unless it is renewed, and when a manual freeze ends;
+            None for the rest.
         unknown: The selected objectives whose budgets are unknown, by name.
         transition: The change of stage, if this decision is one.
+        replaces: Of a manual freeze: the decision by the budgets that would hold without it.
     """
 
     policy: str
@@ -65,6 +67,12 @@ class Decision:
     expires: datetime | None
     unknown: tuple[ObjectiveState, ...]
     transition: Transition | None
+    replaces: "Decision | None" = None
+
+    @property
+    def by_budget(self) -> "Decision":
+        """The decision that the budgets lead to, whatever people have frozen by hand."""
+        return self if self.replaces is None else self.replaces.by_budget
 
     @property
     def stage(self) -> str:
@@ -73,8 +81,13 @@ class Decision:
 
     @property
     def admission(self) -> Admission:
-        """What the stage says, whatever the mode."""
-        return self.stage_spec.admission
+        """What the stage or the manual freeze says, whatever the mode."""
+        return self.stage_spec.admission if self.replaces is None else Admission.DENY
+
+    @property
+    def severity(self) -> tuple[int, int]:
+        """How much it hinders, for comparing: what a change meets, then whatever the mode."""
+        return _SEVERITY[self.effective], _SEVERITY[self.admission]
 
     @property
     def frozen(self) -> bool:
@@ -93,17 +106,18 @@ class Decision:
 
     @property
     def memory(self) -> Memory:
-        """What the next evaluation has to know."""
+        """What the next evaluation has to know: a manual freeze leaves no trace in it."""
+        found = self.by_budget
         return Memory(
-            stage=self.stage,
-            since=self.since,
-            reason=self.reason,
-            objective=self.objective,
-            remaining=self.remaining,
-            recovered_at=self.recovered_at,
-            recovering_since=self.recovering_since,
-            blind_since=self.blind_since,
-            expires=self.expires,
+            stage=found.stage,
+            since=found.since,
+            reason=found.reason,
+            objective=found.objective,
+            remaining=found.remaining,
+            recovered_at=found.recovered_at,
+            recovering_since=found.recovering_since,
+            blind_since=found.blind_since,
+            expires=found.expires,
         )
 
 
@@ -132,7 +146,7 @@ def decide(
     found = outcome(spec, view, before, now)
     stage = spec.stages[found.stage]
     shown = figures(found, before, entered=stage.name != before.stage, now=now)
-    effective = min(stage.admission, _REACH[spec.mode], key=_SEVERITY.__getitem__)
+    effective = reached(stage.admission, spec.mode)
     decision_since = now if stage.name != before.stage or before.since is None else before.since
     cause = cause_of(spec, view, found, shown)
     return Decision(
@@ -152,6 +166,11 @@ def decide(
         unknown=view.unknown,
         transition=_transition(before, stage.name, found, shown, cause=cause, now=now),
     )
+
+
+def reached(admission: Admission, mode: Mode) -> Admission:
+    """What a change meets where `admission` is asked for, as far as `mode` reaches."""
+    return min(admission, _REACH[mode], key=_SEVERITY.__getitem__)
 
 
 def _expires(

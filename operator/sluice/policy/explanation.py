@@ -69,7 +69,32 @@ class Unseen:
         return f"{text}; {self.consequence}"
 
 
-Cause = Measured | Unseen
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Somebody decided.
+
+    Attributes:
+        author: Who did.
+        until: Until when.
+        ticket: The incident or change request; empty if none was named.
+        why: Why, in the author's words.
+    """
+
+    author: str
+    until: datetime
+    ticket: str
+    why: str
+
+    def sentence(self, *, width: int = UNCUT, brief: bool = False) -> str:
+        """The cause without a full stop, each text cut to `width`; `brief` leaves out why."""
+        text = f"frozen by hand by {shorten(self.author, width)} until {minute(self.until)}"
+        if brief:
+            return text
+        ticket = f" ({shorten(self.ticket, width)})" if self.ticket else ""
+        return f"{text}{ticket}: {shorten(self.why.rstrip('.'), width)}"
+
+
+Cause = Measured | Unseen | ByHand
 
 
 def shorten(name: str, width: int) -> str:

@@ -4,7 +4,7 @@ Nothing is decided about budgets here: what holds is read from the policies' sta
 gate renders the same rules as CEL; docs/guides/gates.md says where the two differ.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from sluice.policy.admission import Change, Governor, Outcome, Rule, Verdict
 from sluice.policy.explanation import shorten
 from sluice.policy.fingerprint import Fingerprint
 from sluice.policy.message import denial, warning
-from sluice.policy.override import Active, verdict
+from sluice.policy.override import in_force, lifts, means
 
 WARNING_LIMIT = 256
 """Characters of a warning; the API server cuts what is longer."""
@@ -64,9 +64,10 @@ def judge(
         return Verdict(Outcome.ALLOWED, settled)
     subject = change.after if change.before is None else change.before
     found = [
-        _verdict(_Case(change, one, retained, killed, now))
+        _verdict(_Case(change, ruled, retained, killed, now))
         for one in governors
         if one.governs(change, subject)
+        for ruled in one.rulings(change)
     ]
     if not found:
         return Verdict(Outcome.ALLOWED, Rule.NO_POLICY)
@@ -123,9 +124,9 @@ def _rule(case: _Case) -> tuple[Rule, str]:
         return idle, ""
     if case.change.user in case.governor.policy.spec.exemptions.service_accounts:
         return Rule.EXEMPT_USER, ""
-    override = next(_overrides(case), None)
-    if override is not None:
-        return Rule.OVERRIDE, override
+    override = lifting(case.governor, case.change.called, case.now)
+    if override:
+        return Rule.OVERRIDE, override[0]
     if case.change.recreated:
         return Rule.RECREATED, ""
     # Who may not change the template may not take the object out of the policy to change it.
@@ -204,13 +205,18 @@ def _newly_declared(old: Mapping[str, str], new: Mapping[str, str], exemptions: 
     )
 
 
-def _overrides(case: _Case) -> Iterator[str]:
-    """The names of the active overrides that mean the change's object."""
-    policy, change = case.governor.policy, case.change
-    called = {change.name, *change.also_called}
-    for override in case.governor.overrides:
-        named = override.spec.workloads
-        if override.spec.policy != policy.metadata.name or (named and not called & set(named)):
-            continue
-        if isinstance(verdict(override, policy, case.now), Active):
-            yield override.metadata.name
+def lifting(governor: Governor, called: Collection[str], now: datetime) -> list[str]:
+    """The names of the overrides that let changes pass the governor's decision.
+
+    Args:
+        governor: The policy with the decision.
+        called: The names by which an override may mean what is changed.
+        now: An aware time.
+    """
+    decision = governor.decision
+    by_hand = None if decision is None else decision.frozen_by_hand
+    return [
+        override.metadata.name
+        for override, _ in in_force(governor.policy, governor.overrides, now)
+        if means(override, called) and lifts(override, frozen_by_hand=by_hand)
+    ]

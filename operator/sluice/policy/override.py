@@ -1,10 +1,11 @@
-"""Whether a GateOverride lets changes pass: decided here for every gate, tool and report."""
+"""Whether a GateOverride has its effect: decided here for every gate, tool and report."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sluice.api.durations import format_duration, parse_duration
-from sluice.api.override import GateOverride
+from sluice.api.override import Effect, GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reasons import Reason
 
@@ -18,7 +19,7 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Inactive:
-    """The override lets nothing pass, and why."""
+    """The override has no effect, and why."""
 
     reason: Reason
     message: str
@@ -57,6 +58,46 @@ def verdict(override: GateOverride, policy: ErrorBudgetPolicy | None, now: datet
             "Create another one if it is still needed.",
         )
     return Active(until=end)
+
+
+def in_force(
+    policy: ErrorBudgetPolicy, overrides: Iterable[GateOverride], now: datetime
+) -> list[tuple[GateOverride, Active]]:
+    """The overrides of `policy` that are active at `now`, with their ends, in their order."""
+    found = []
+    for override in overrides:
+        if override.spec.policy == policy.metadata.name:
+            answer = verdict(override, policy, now)
+            if isinstance(answer, Active):
+                found.append((override, answer))
+    return found
+
+
+def began(override: GateOverride) -> datetime:
+    """When the override was created; the beginning of time for one that is not stored yet."""
+    return override.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC)
+
+
+def means(override: GateOverride, called: Collection[str]) -> bool:
+    """Whether the override is for the workload that goes by the names `called`."""
+    named = override.spec.workloads
+    return not named or any(name in called for name in named)
+
+
+def lifts(override: GateOverride, *, frozen_by_hand: datetime | None) -> bool:
+    """Whether the override, while it is active, lets changes pass a freeze.
+
+    Of a manual freeze and an Allow the newer one counts, and the Allow where both are of the same
+    second: a fix that somebody lets through although all is frozen must pass, and an Allow from
+    before must not undo what was frozen since.
+
+    Args:
+        override: Of any effect.
+        frozen_by_hand: When the manual freeze began; None for a freeze by budget.
+    """
+    if override.spec.effect is not Effect.ALLOW:
+        return False
+    return frozen_by_hand is None or began(override) >= frozen_by_hand
 
 
 def _is_for(override: GateOverride, policy: ErrorBudgetPolicy) -> bool:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluice.api.policy import Admission, ErrorBudgetPolicy
+from sluice.api.override import Effect
+from sluice.api.policy import Admission, DecisionStatus, ErrorBudgetPolicy
+from sluice.api.reasons import Reason
 from sluice.policy.explanation import UNCUT, shorten
 
 _BRIEF = 80
@@ -40,6 +42,7 @@ class Recorded:
         objective: The objective that decided; None if none did.
         remaining: What was left of its budget, in percent, as it stands in the status.
         recovered_at: When that budget is positive again if nothing more fails.
+        workloads: Names of the workloads that it is for; all that are governed if empty.
     """
 
     policy: str
@@ -54,6 +57,12 @@ class Recorded:
     objective: str | None
     remaining: str | None
     recovered_at: datetime | None
+    workloads: tuple[str, ...] = ()
+
+    @property
+    def frozen_by_hand(self) -> datetime | None:
+        """When somebody froze by hand; None for a decision by budget."""
+        return self.since if self.reason == Reason.MANUAL_FREEZE else None
 
     @property
     def frozen(self) -> bool:
@@ -65,22 +74,52 @@ class Recorded:
         return Admission.ALLOW if self.expired(now) else self.recorded
 
     def expired(self, now: datetime) -> bool:
-        """Whether a denial has ended because nobody renewed it."""
-        return self.frozen and (self.expires is None or self.expires <= now)
+        """Whether a denial has ended because nobody renewed it, or what has an end has ended."""
+        if self.expires is None:
+            return self.frozen
+        return self.expires <= now
 
 
 def recorded(policy: ErrorBudgetPolicy) -> Recorded | None:
     """The decision in force; None if none was ever taken, or the policy is being deleted."""
-    status, meta = policy.status, policy.metadata
-    decision = status.decision
-    if decision is None or meta.deletion_timestamp is not None:
+    decision = policy.status.decision
+    if decision is None or policy.metadata.deletion_timestamp is not None:
         return None
+    return _recorded(policy, decision)
+
+
+def frozen_apart(policy: ErrorBudgetPolicy) -> tuple[Recorded, ...]:
+    """The manual freezes of some of the policy's workloads, beside the decision for all."""
+    if policy.metadata.deletion_timestamp is not None:
+        return ()
+    return tuple(
+        _recorded(
+            policy,
+            DecisionStatus(
+                admission=one.admission,
+                since=one.since,
+                expires=one.expires,
+                reason=Reason.MANUAL_FREEZE,
+                message=one.message,
+            ),
+            workloads=tuple(one.workloads),
+        )
+        for one in policy.status.overrides
+        if one.effect == Effect.FREEZE and one.workloads and one.admission is not None
+    )
+
+
+def _recorded(
+    policy: ErrorBudgetPolicy, decision: DecisionStatus, *, workloads: tuple[str, ...] = ()
+) -> Recorded:
+    status, meta = policy.status, policy.metadata
     stage = next((one for one in policy.spec.stages if one.name == status.stage), None)
+    says = decision.admission if stage is None else stage.admission
     return Recorded(
         policy=meta.name,
         namespace=meta.namespace,
         stage=status.stage or "",
-        admission=decision.admission if stage is None else stage.admission,
+        admission=Admission.DENY if decision.reason == Reason.MANUAL_FREEZE else says,
         recorded=decision.admission,
         since=decision.since,
         expires=decision.expires,
@@ -89,4 +128,5 @@ def recorded(policy: ErrorBudgetPolicy) -> Recorded | None:
         objective=decision.objective,
         remaining=decision.remaining,
         recovered_at=decision.recovered_at,
+        workloads=workloads,
     )

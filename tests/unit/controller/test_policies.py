@@ -73,6 +73,104 @@ async def test_more_overrides_than_a_status_can_name_keep_no_freeze_from_ending(
     assert (world.status.stage, world.gates) == ("Healthy", 0)
 
 
+def by_hand(world: World, name: str = "hands-off", *workloads: str, **spec: Any) -> None:
+    world.put(
+        OVERRIDES,
+        {
+            "metadata": {
+                "name": name,
+                "uid": name,
+                "creationTimestamp": f"{world.now:%Y-%m-%dT%H:%M:%SZ}",
+            },
+            "spec": {
+                "policy": "default",
+                "effect": "Freeze",
+                "workloads": list(workloads),
+                "reason": "a migration",
+                "createdBy": "ada",
+                "expiresAt": f"{world.now + timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}",
+                **spec,
+            },
+        },
+    )
+
+
+@pytest.mark.parametrize("workloads", [(), ("web",)], ids=["all", "one"])
+async def test_a_manual_freeze_holds_until_its_end_and_pauses_nothing(
+    workloads: tuple[str, ...],
+) -> None:
+    world = World()
+    world.policy(stages=PAUSING)
+    world.budget(a=90)
+    await world.reconcile()
+    by_hand(world, "hands-off", *workloads)
+    due = await world.reconcile()
+    assert (world.status.stage, world.gates, world.paused, world.held) == (
+        "Healthy",
+        2,
+        False,
+        True,
+    )
+    assert world.condition("Frozen")[0] == str(not workloads)
+    assert world.condition("Enforcing") == ("True", "Enforced")
+    assert world.condition("Ready")[0] == "True"
+    assert due is not None
+    world.wait(590, a=90)
+    due = await world.reconcile()
+    assert due is not None
+    assert due <= 10
+    world.wait(due, a=90)
+    await world.reconcile()
+    assert (world.gates, world.held, world.status.overrides) == (0, False, [])
+    assert world.status.decision is not None
+    assert world.status.decision.reason == "WithinBudget"
+
+
+async def test_a_budget_that_is_spent_during_a_manual_freeze_freezes_on_after_it() -> None:
+    world = World()
+    world.policy(stages=PAUSING)
+    world.budget(a=90)
+    await world.reconcile()
+    by_hand(world)
+    await world.reconcile()
+    world.wait(300, a=5)
+    await world.reconcile()
+    assert world.status.decision is not None
+    assert world.status.by_budget is not None
+    assert (world.status.stage, world.paused) == ("Exhausted", True)
+    assert world.status.decision.reason == "ManualFreeze"
+    assert world.status.by_budget.objective == "a"
+    world.wait(301, a=5)
+    await world.reconcile()
+    assert (world.status.decision.reason, world.gates) == ("StageEntered", 2)
+    assert world.status.by_budget is None
+
+
+async def test_nobody_waits_for_objectives_to_be_measured_to_freeze_by_hand() -> None:
+    world = World()
+    world.policy(stages=PAUSING)
+    world.budget(a=90)
+    await world.reconcile()
+    world.standings.clear()
+    world.policies.begin()
+    await world.reconcile()
+    assert world.status.decision is not None
+    assert world.status.decision.reason == "WithinBudget"
+    by_hand(world)
+    await world.reconcile()
+    assert world.status.decision.reason == "ManualFreeze"
+    assert world.gates == 2
+
+
+async def test_a_policy_without_objectives_can_be_frozen_by_hand() -> None:
+    world = World()
+    world.policy(stages=PAUSING)
+    by_hand(world)
+    await world.reconcile()
+    assert world.status.decision is not None
+    assert (world.status.decision.reason, world.gates) == ("ManualFreeze", 2)
+
+
 async def test_the_kill_switch_lifts_everything_and_keeps_it_lifted() -> None:
     world = await frozen(World())
     world.switch = KillSwitch(reason="INC-1", engaged_by="ann")

@@ -12,7 +12,6 @@ from sluice.api.slo import Level
 from sluice.controller.policy_plan import (
     Live,
     Outcome,
-    active_overrides,
     gates,
     invalid_status,
     status_of,
@@ -22,8 +21,10 @@ from sluice.controller.policy_plan import (
 from sluice.enforcement.plan import Problem
 from sluice.kube.kill_switch import KillSwitch
 from sluice.policy.decision import Decision, decide
+from sluice.policy.manual import Ruled, rule
 from sluice.policy.memory import Memory
 from sluice.policy.objective import ObjectiveState
+from sluice.policy.override import in_force
 from sluice.policy.selection import WorkloadName
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
@@ -88,7 +89,7 @@ def deployment(name: str, **spec: Any) -> dict[str, Any]:
 def rendered(of: ErrorBudgetPolicy, remaining: str, there: list[Any] | None = None) -> Any:
     return gates(
         of,
-        decided(of, remaining),
+        Ruled(decided(of, remaining)),
         governed=[WEB],
         live=Live(workloads=[deployment("web"), deployment("other")]),
         overrides=[],
@@ -174,7 +175,7 @@ def enforcing(outcome: Outcome, *, mode: str = "Enforce", switch: KillSwitch | N
     frozen = policy(mode)
     status = status_of(
         frozen,
-        decided(frozen, "10"),
+        Ruled(decided(frozen, "10")),
         outcome,
         governed=1,
         records=[],
@@ -237,7 +238,7 @@ def test_an_evaluation_that_changes_nothing_gives_the_same_status() -> None:
     frozen = policy()
     status = status_of(
         frozen,
-        decided(frozen, "10"),
+        Ruled(decided(frozen, "10")),
         Outcome(),
         governed=1,
         records=[],
@@ -249,7 +250,7 @@ def test_an_evaluation_that_changes_nothing_gives_the_same_status() -> None:
     steady = replace(decided(later, "10"), transition=None)
     again = status_of(
         later,
-        steady,
+        Ruled(steady),
         Outcome(),
         governed=1,
         records=[],
@@ -271,13 +272,13 @@ def test_a_policy_that_makes_no_sense_keeps_its_decision_and_says_what_to_correc
     }
 
 
-def override(name: str, **spec: Any) -> GateOverride:
+def override(name: str, *, created: str = "2026-08-20T10:04:00Z", **spec: Any) -> GateOverride:
     return GateOverride.model_validate(
         {
             "metadata": {
                 "name": name,
                 "namespace": "shop",
-                "creationTimestamp": "2026-08-20T10:04:00Z",
+                "creationTimestamp": created,
             },
             "spec": {
                 "policy": "default",
@@ -290,15 +291,106 @@ def override(name: str, **spec: Any) -> GateOverride:
     )
 
 
-def test_only_active_overrides_of_this_policy_count() -> None:
-    found = active_overrides(
-        policy(),
+def manually(of: ErrorBudgetPolicy, remaining: str, *overrides: GateOverride) -> Any:
+    active = in_force(of, overrides, NOW)
+    ruled = rule(decided(of, remaining), active, mode=of.spec.mode)
+    found = gates(
+        of,
+        ruled,
+        governed=[WEB, WorkloadName("Deployment", "api")],
+        live=Live(workloads=[deployment("web"), deployment("api")]),
+        overrides=active,
+        there=[],
+        now=NOW,
+    )
+    return [one for one in found.manifests if one["kind"] == "ValidatingAdmissionPolicy"]
+
+
+def overridden(gate: Any) -> str:
+    [found] = [it for it in gate["spec"]["variables"] if it["name"] == "overridden"]
+    return str(found["expression"])
+
+
+def test_a_manual_freeze_of_all_is_the_one_gate_whatever_the_budget_is() -> None:
+    freeze = override("hands-off", effect="Freeze")
+    for remaining in ("80", "10"):
+        [gate] = manually(policy(), remaining, freeze)
+        assert gate["metadata"]["name"] == "sluice-shop.default-0"
+        message = gate["spec"]["validations"][0]["messageExpression"]
+        assert "frozen by hand by ann until 2026-08-20T11:00Z: a fix" in message
+        assert [it["name"] for it in gate["spec"]["matchConditions"]][:2] == [
+            "in-shard",
+            "governed",
+        ]
+
+
+def test_a_manual_freeze_of_some_workloads_is_a_gate_of_its_own_with_an_end_of_its_own() -> None:
+    freeze = override("hands-off", effect="Freeze", workloads=["web"])
+    [gate] = manually(policy(), "80", freeze)
+    assert gate["metadata"]["name"].startswith("sluice-shop.default-0-m")
+    assert gate["metadata"]["annotations"]["sluice.dev/expires"] == "2026-08-20T11:00:00+00:00"
+    named = {"name": "named", "expression": "object.metadata.name in ['web']"}
+    assert named in gate["spec"]["matchConditions"]
+    both = manually(policy(), "10", freeze)
+    assert len({it["metadata"]["name"] for it in both}) == 2
+    assert "SLO a has 10.0%" in both[0]["spec"]["validations"][0]["messageExpression"]
+
+
+def test_an_allow_is_in_the_gate_of_a_manual_freeze_unless_it_is_older() -> None:
+    freeze = override("hands-off", effect="Freeze", workloads=["web"])
+    early = override("early", created="2026-08-20T10:03:59Z", expiresAt="2026-08-20T10:30:00Z")
+    late = override("late", created="2026-08-20T10:04:00Z", expiresAt="2026-08-20T10:40:00Z")
+    budget, by_hand = manually(policy(), "10", early, freeze, late)
+    assert "10:30:00Z" in overridden(budget)
+    assert "10:40:00Z" in overridden(budget)
+    assert "10:30:00Z" not in overridden(by_hand)
+    assert "10:40:00Z" in overridden(by_hand)
+    assert "11:00:00Z" not in overridden(budget)  # a Freeze lets nothing pass
+
+
+@pytest.mark.parametrize(("mode", "actions"), [("Warn", "Warn"), ("Observe", None)])
+def test_a_manual_freeze_reaches_as_far_as_the_mode(mode: str, actions: str | None) -> None:
+    of = policy(mode)
+    freeze = override("hands-off", effect="Freeze")
+    gates_of = manually(of, "80", freeze)
+    assert bool(gates_of) is (actions is not None)
+    for gate in gates_of:
+        assert gate["metadata"]["annotations"]["sluice.dev/expires"] == "2026-08-20T11:00:00+00:00"
+        assert "In mode Enforce this change WOULD be denied" in str(gate["spec"]["validations"])
+
+
+def test_the_status_tells_a_manual_freeze_and_what_it_replaces() -> None:
+    of = policy()
+    overrides = in_force(
+        of,
         [
-            override("good"),
-            override("other-policy", policy="else"),
-            override("ended", expiresAt="2026-08-20T10:00:00Z"),
-            override("too-long", expiresAt="2026-09-20T10:00:00Z"),
+            override("fix"),
+            override("web-only", effect="Freeze", workloads=["web"]),
+            override("hands-off", effect="Freeze", ticket="INC-7"),
         ],
         NOW,
     )
-    assert [it.metadata.name for it, _ in found] == ["good"]
+    status = status_of(
+        of,
+        rule(decided(of, "10"), overrides, mode=of.spec.mode),
+        Outcome(),
+        governed=1,
+        records=[],
+        overrides=overrides,
+        switch=None,
+        now=NOW,
+    )
+    assert status.decision is not None
+    assert (status.stage, status.decision.reason) == ("Exhausted", "ManualFreeze")
+    assert status.decision.message == (
+        "frozen by hand by ann until 2026-08-20T11:00Z (INC-7): a fix."
+    )
+    assert (status.decision.objective, status.decision.remaining) == (None, None)
+    assert status.by_budget is not None
+    assert (status.by_budget.reason, status.by_budget.objective) == ("StageEntered", "a")
+    assert [(one.name, one.effect, one.admission) for one in status.overrides] == [
+        ("web-only", "Freeze", "Deny"),
+        ("hands-off", "Freeze", "Deny"),
+        ("fix", "Allow", None),
+    ]
+    assert status.overrides[0].message == "frozen by hand by ann until 2026-08-20T11:00Z: a fix."

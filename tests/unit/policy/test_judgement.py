@@ -14,7 +14,7 @@ from sluice.policy.admission import Change, Governor, Outcome, Rule, State, Verd
 from sluice.policy.fingerprint import Fingerprint, fingerprint
 from sluice.policy.judgement import WARNING_LIMIT, judge
 from sluice.policy.message import DENIAL_LIMIT
-from sluice.policy.recorded import recorded
+from sluice.policy.recorded import frozen_apart, recorded
 from tests.unit.policy.examples import HOUR, MINUTE, T0
 
 NOW = T0 + MINUTE
@@ -63,7 +63,11 @@ def policy_of(
 
 
 def override_of(
-    *workloads: str, policy: str = "default", lasts: timedelta = HOUR, **metadata: Any
+    *workloads: str,
+    policy: str = "default",
+    lasts: timedelta = HOUR,
+    effect: str = "Allow",
+    **metadata: Any,
 ) -> GateOverride:
     return GateOverride.model_validate(
         {
@@ -75,6 +79,7 @@ def override_of(
             },
             "spec": {
                 "policy": policy,
+                "effect": effect,
                 "workloads": list(workloads),
                 "reason": "fixes checkout",
                 "createdBy": "ada",
@@ -86,7 +91,7 @@ def override_of(
 
 def governor(policy: ErrorBudgetPolicy | None = None, *overrides: GateOverride) -> Governor:
     policy = policy or policy_of()
-    return Governor(policy, recorded(policy), overrides)
+    return Governor(policy, recorded(policy), overrides, frozen_apart(policy))
 
 
 def runs(image: str = "web:1", **annotations: str) -> Fingerprint:
@@ -400,6 +405,86 @@ def test_what_starts_a_deployment_is_judged_when_it_is_created(
     found = verdict(change)
     assert (found.outcome, found.rule) == (outcome, rule)
     assert ("Creation of" in found.message) is (outcome is Outcome.DENIED)
+
+
+def by_hand(*workloads: str, since: datetime = T0, admission: str = "Deny") -> ErrorBudgetPolicy:
+    """A healthy policy of which somebody froze all, or `workloads`, as its status records it."""
+    healthy = policy_of(admission="Allow", stage="Healthy")
+    message = "frozen by hand by ada until 2026-08-20T11:04Z (CHG-7): a migration."
+    told = {"admission": admission, "since": since, "expires": T0 + HOUR, "message": message}
+    override = {"name": "hands-off", "effect": "Freeze", "workloads": list(workloads), **told}
+    status = {"overrides": [override]}
+    if not workloads:
+        status["decision"] = {**told, "reason": "ManualFreeze"}  # type: ignore[assignment]
+    body = healthy.to_json()
+    return ErrorBudgetPolicy.model_validate({**body, "status": {**body["status"], **status}})
+
+
+API = replace(DEPLOY, name="api")
+
+
+@pytest.mark.parametrize(
+    ("policy", "change", "outcome"),
+    [
+        (by_hand(), DEPLOY, Outcome.DENIED),
+        (by_hand("web"), DEPLOY, Outcome.DENIED),
+        (by_hand("web"), API, Outcome.ALLOWED),
+        (by_hand("api", "web"), API, Outcome.DENIED),
+        (by_hand(admission="Warn"), DEPLOY, Outcome.WARNED),
+        (by_hand("web", admission="Warn"), DEPLOY, Outcome.WARNED),
+        (by_hand("web", admission="Allow"), DEPLOY, Outcome.ALLOWED),
+        (by_hand("prod"), JOB, Outcome.DENIED),
+    ],
+)
+def test_a_manual_freeze_denies_what_it_is_for(
+    policy: ErrorBudgetPolicy, change: Change, outcome: Outcome
+) -> None:
+    found = verdict(change, governor(policy))
+    assert found.outcome is outcome
+    told = found.message or "".join(found.warnings)
+    assert ("frozen by hand by ada until" in told) is (outcome is not Outcome.ALLOWED)
+
+
+@pytest.mark.parametrize("workloads", [(), ("web",)], ids=["all", "one"])
+def test_scaling_and_rollbacks_pass_a_manual_freeze_too_and_it_ends(
+    workloads: tuple[str, ...],
+) -> None:
+    frozen = governor(by_hand(*workloads))
+    back = replace(DEPLOY, after=state("web:0"))
+    assert verdict(back, frozen).rule is Rule.ROLLBACK
+    assert verdict(replace(DEPLOY, after=DEPLOY.before), frozen).rule is Rule.UNCHANGED
+    assert verdict(DEPLOY, frozen, killed=True).allowed
+    assert verdict(DEPLOY, frozen, now=T0 + HOUR).allowed
+
+
+@pytest.mark.parametrize("workloads", [(), ("web",)], ids=["all", "one"])
+@pytest.mark.parametrize(
+    ("allow", "passes"),
+    [
+        (override_of("web"), True),
+        (override_of(), True),
+        (override_of("api"), False),
+        (override_of("web", effect="Freeze"), False),
+        (override_of("web", creationTimestamp=T0 - MINUTE), False),
+        (override_of("web", creationTimestamp=T0 + MINUTE), True),
+        (override_of("web", lasts=timedelta(seconds=1)), False),
+    ],
+)
+def test_an_allow_passes_a_manual_freeze_that_is_not_newer(
+    workloads: tuple[str, ...], allow: GateOverride, passes: bool
+) -> None:
+    found = verdict(DEPLOY, governor(by_hand(*workloads), allow))
+    assert found.allowed is passes
+    assert (found.rule is Rule.OVERRIDE) is passes
+
+
+def test_an_allow_that_is_older_than_a_manual_freeze_still_passes_one_by_budget() -> None:
+    spent = policy_of().to_json()
+    spent["status"]["overrides"] = by_hand("web").to_json()["status"]["overrides"]
+    both = ErrorBudgetPolicy.model_validate(spent)
+    older = override_of(creationTimestamp=T0 - MINUTE)
+    assert not verdict(DEPLOY, governor(both, older)).allowed
+    assert verdict(API, governor(both, older)).allowed
 
 
 def test_an_override_may_name_what_is_deployed_to() -> None:
