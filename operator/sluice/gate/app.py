@@ -39,9 +39,12 @@ _LOST = 60.0
 class Gate:
     """Everything that `sluice gate` keeps between two requests."""
 
-    def __init__(self, settings: GateSettings, api: ApiServer) -> None:
+    def __init__(
+        self, settings: GateSettings, api: ApiServer, certificate: Certificate | None = None
+    ) -> None:
         self._settings = settings
         self._api = api
+        self._certificate = certificate
         self.metrics = GateMetrics()
         self.memory = Memory(clock=_utc_now)
         self.judge = Judge(self.memory, clock=_utc_now)
@@ -89,6 +92,7 @@ class Gate:
 
     def _reading(self) -> Reading:
         now = self.judge.now
+        expires = self._certificate.expires if self._certificate is not None else None
         return Reading(
             synced=self.unsynced() is None,
             killed=not isinstance(self.judge.switch, Unread) and self.judge.killed,
@@ -98,6 +102,7 @@ class Gate:
             ),
             unreadable=self.memory.count_unreadable(),
             lost_for=self._lost_for(),
+            certificate_expires=expires.timestamp() if expires is not None else None,
         )
 
     async def watch(self) -> None:
@@ -145,7 +150,7 @@ class Gate:
                 self.judge.switch = read
             await asyncio.sleep(_SWITCH_POLL)
 
-    async def serve(self, certificate: Certificate | None) -> web.AppRunner:
+    async def serve(self) -> web.AppRunner:
         """Listen: the API for everybody, and with a certificate the webhook as well.
 
         Raises:
@@ -168,9 +173,9 @@ class Gate:
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         await web.TCPSite(runner, *address(settings.listen)).start()
-        if certificate is not None:
+        if self._certificate is not None:
             where = address(settings.webhook_listen)
-            await web.TCPSite(runner, *where, ssl_context=certificate.context).start()
+            await web.TCPSite(runner, *where, ssl_context=self._certificate.context).start()
         return runner
 
 
@@ -193,11 +198,11 @@ async def run(settings: GateSettings) -> None:
         certificate = Certificate(settings.tls_cert, settings.tls_key)
     # Whatever a part of the gate wanted to write, it does not.
     api = ApiServer(configuration, fence=lambda: False)
-    gate = Gate(settings, api)
+    gate = Gate(settings, api, certificate)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = await gate.serve(certificate)
+    runner = await gate.serve()
     try:
         async with asyncio.TaskGroup() as tasks:
             work = [

@@ -21,6 +21,7 @@ class Reading:
         frozen: How many policies deny changes.
         unreadable: How many policies cannot be read, and therefore deny nothing.
         lost_for: Seconds since it knew to be up to date; 0 while it does.
+        certificate_expires: When the webhook's certificate does, Unix seconds; None without one.
     """
 
     synced: bool
@@ -28,6 +29,7 @@ class Reading:
     frozen: int
     unreadable: int
     lost_for: float
+    certificate_expires: float | None = None
 
 
 class GateMetrics:
@@ -92,12 +94,19 @@ class _Readings(Collector):
                     "For how long the gate has been cut off from the API server.",
                     found.lost_for,
                 ),
+                (
+                    "sluice_gate_certificate_expiration_timestamp_seconds",
+                    "When the webhook's certificate expires: from then on changes pass.",
+                    found.certificate_expires,
+                ),
             ]
         )
 
 
-def _families(values: Iterable[tuple[str, str, float]]) -> Iterator[Metric]:
+def _families(values: Iterable[tuple[str, str, float | None]]) -> Iterator[Metric]:
     for name, help_text, value in values:
+        if value is None:
+            continue
         family = GaugeMetricFamily(name, help_text)
         family.add_metric([], float(value))
         yield family

@@ -1,6 +1,7 @@
 """The gate's certificate, its limit of requests and its settings."""
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,18 @@ import trustme
 from aiohttp import ClientSession, web
 from pydantic import ValidationError
 
+from sluice.gate import certificate
 from sluice.gate.certificate import Certificate
 from sluice.gate.settings import GateSettings
 from sluice.gate.throttle import Throttle
 
 
-def issue(authority: trustme.CA, directory: Path) -> tuple[Path, Path]:
-    issued = authority.issue_cert("127.0.0.1")
-    certificate, key = directory / "tls.crt", directory / "tls.key"
+def issue(authority: trustme.CA, directory: Path, **when: datetime) -> tuple[Path, Path]:
+    issued = authority.issue_cert("127.0.0.1", **when)
+    chain, key = directory / "tls.crt", directory / "tls.key"
     issued.private_key_pem.write_to_path(key)
-    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    return certificate, key
+    chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    return chain, key
 
 
 async def test_a_new_certificate_is_served_without_a_restart(tmp_path: Path) -> None:
@@ -58,8 +60,8 @@ async def trusts(authority: trustme.CA, url: str) -> bool:
 
 
 def test_half_a_pair_or_none_leaves_the_old_one_in_place(tmp_path: Path) -> None:
-    certificate, key = issue(trustme.CA(), tmp_path)
-    found = Certificate(certificate, key)
+    chain, key = issue(trustme.CA(), tmp_path)
+    found = Certificate(chain, key)
     before = key.read_bytes()
     key.write_bytes(trustme.CA().issue_cert("127.0.0.1").private_key_pem.bytes())
     assert not found.refresh()
@@ -70,10 +72,30 @@ def test_half_a_pair_or_none_leaves_the_old_one_in_place(tmp_path: Path) -> None
 
 
 def test_a_pair_that_is_none_is_no_beginning(tmp_path: Path) -> None:
-    certificate, key = issue(trustme.CA(), tmp_path)
+    chain, key = issue(trustme.CA(), tmp_path)
     key.write_bytes(trustme.CA().issue_cert("127.0.0.1").private_key_pem.bytes())
     with pytest.raises(ssl.SSLError):
-        Certificate(certificate, key)
+        Certificate(chain, key)
+
+
+@pytest.mark.parametrize(
+    "expires", [datetime(2049, 12, 31, 23, 59, 58, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)]
+)
+def test_it_knows_when_it_expires_and_when_the_next_one_does(
+    tmp_path: Path, expires: datetime
+) -> None:
+    # Years from 2050 on are written in another form.
+    found = Certificate(*issue(trustme.CA(), tmp_path, not_after=expires))
+    assert found.expires == expires
+    issue(trustme.CA(), tmp_path, not_after=expires + timedelta(days=1))
+    assert found.refresh()
+    assert found.expires == expires + timedelta(days=1)
+
+
+def test_an_expiry_that_cannot_be_read_is_none() -> None:
+    begin, end = "-----BEGIN CERTIFICATE-----\n", "\n-----END CERTIFICATE-----\n"
+    for content in (b"", b"nonsense", f"{begin}AAAA{end}".encode(), f"{begin}MIIB{end}".encode()):
+        assert certificate._expires(content) is None
 
 
 def test_a_burst_passes_and_then_so_many_a_second() -> None:
