@@ -76,6 +76,9 @@ bench-cost: setup ## Count the samples that Prometheus reads (about two minutes;
 bench-engines: setup ## Compare the budgets of both engines (about three minutes)
 	exec python -m benchmarks.engines
 
+bench-gate: setup tools ## Measure what a gate costs a deployment and how soon it freezes (about forty minutes)
+	exec python -m benchmarks.gate
+
 bench-recorded: setup ## Count the samples that rules read, and weigh what is read back (a minute)
 	exec python -m benchmarks.recorded
 
@@ -88,4 +91,4 @@ wheel: setup ## Build the wheel into dist/
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-recorded bench-scale wheel clean
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-gate bench-recorded bench-scale wheel clean
