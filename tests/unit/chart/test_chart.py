@@ -13,11 +13,17 @@ import pytest
 import yaml
 
 from sluice.controller.settings import Settings
+from sluice.gate.settings import GateSettings
+from sluice.settings import ProcessSettings
 from tests.unit.chart.conftest import Helm
+from tests.unit.chart.reference import commented, reference
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 CHART = ROOT / "deploy/helm/sluice"
+REFERENCE = ROOT / "docs/reference/chart.md"
+OUTSIDE_OF_PODS = {"kubeconfig", "context"}
+"""Settings that a pod has no use for."""
 VALUE_SETS = ("default", "namespaced", "full", "sources", "webhook")
 
 
@@ -52,6 +58,7 @@ def environment(documents: list[dict[str, Any]], name: str = "sluice") -> dict[s
         if "value" in each
         else from_the_pod[each["valueFrom"]["fieldRef"]["fieldPath"]]
         for each in container["env"]
+        if each["name"].startswith("SLUICE_")
     }
 
 
@@ -118,25 +125,136 @@ def test_the_controller_reads_the_settings_that_the_values_name(
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"), [("sluice", Settings), ("sluice-gate", GateSettings)]
+)
+def test_every_setting_of_a_process_is_set_by_a_value_or_by_the_chart(
+    helm: Helm, name: str, settings: type[ProcessSettings]
+) -> None:
+    given = environment(render(helm, "full"), name)
+    assert {variable.removeprefix("SLUICE_").lower() for variable in given} == (
+        set(settings.model_fields) - OUTSIDE_OF_PODS
+    )
+
+
+def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """The paths to what a user sets as a whole: no section with comments of its own inside."""
+    found: set[tuple[str, ...]] = set()
+    for name, value in tree.items():
+        path = (*above, name)
+        section = isinstance(value, dict) and bool(value) and name != "resources"
+        found |= leaves(value, path) if section else {path}
+    return found
+
+
 def test_every_value_has_a_comment() -> None:
-    lines = [line.strip() for line in (CHART / "values.yaml").read_text().splitlines()]
-    groups = {name for name, value in values().items() if isinstance(value, dict)}
-    inside_a_default = {"requests", "limits"}
-    uncommented = {
-        line.split(":")[0]
-        for before, line in zip(["", *lines], lines, strict=False)
-        if line and not line.startswith("#") and not before.startswith("#")
-    }
-    assert uncommented <= groups | inside_a_default
+    text = (CHART / "values.yaml").read_text()
+    assert leaves(values()) == {path for path, _ in commented(text)} - sections(values())
+
+
+def sections(tree: dict[str, Any]) -> set[tuple[str, ...]]:
+    return {path[:length] for path in leaves(tree) for length in range(1, len(path))}
+
+
+def test_the_reference_of_the_values_is_made_from_their_comments() -> None:
+    wanted = reference((CHART / "values.yaml").read_text())
+    if os.environ.get("UPDATE_GOLDEN"):
+        REFERENCE.write_text(wanted)
+    assert REFERENCE.read_text() == wanted
 
 
 def test_every_value_is_in_the_schema_and_the_schema_knows_no_others() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
-    assert set(schema["properties"]) == set(values()) | {"global"}
-    for name, value in values().items():
-        properties = schema["properties"][name].get("properties")
-        if properties is not None:
-            assert set(properties) == set(value), name
+
+    def described(part: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+        found: set[tuple[str, ...]] = set()
+        for name, below in part["properties"].items():
+            if "$ref" in below:
+                resolved = schema["definitions"][below["$ref"].rpartition("/")[2]]
+            else:
+                resolved = below
+            path = (*above, name)
+            fixed = "properties" in resolved and (
+                path in sections(values()) or path not in leaves(values())
+            )
+            found |= described(resolved, path) if fixed else {path}
+            if fixed:
+                assert resolved["additionalProperties"] is False, path
+        return found
+
+    assert described(schema) == leaves(values()) | {("global",)}
+
+
+def test_the_value_set_called_full_sets_every_value() -> None:
+    given = yaml.safe_load((HERE / "values/full.yaml").read_text())
+
+    def is_set(path: tuple[str, ...]) -> bool:
+        found: Any = given
+        for name in path:
+            if not isinstance(found, dict) or name not in found:
+                return False
+            found = found[name]
+        return True
+
+    assert [path for path in sorted(leaves(values())) if not is_set(path)] == []
+
+
+def test_what_users_add_to_pods_is_there_in_all_of_them_and_beside_what_is_ours(
+    helm: Helm,
+) -> None:
+    documents = render(helm, "full")
+    for name, command in (("sluice", "run"), ("sluice-gate", "gate")):
+        template = found(documents, "Deployment", name)["spec"]["template"]
+        [container] = template["spec"]["containers"]
+        assert container["args"] == [command, "--log-level=debug"]
+        assert {"name": "SSL_CERT_FILE", "value": "/authorities/ca.crt"} in container["env"]
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in template["spec"]["volumes"]}
+        assert "authorities" in mounted
+        [spread] = template["spec"]["topologySpreadConstraints"]
+        assert spread["topologyKey"] == "topology.kubernetes.io/zone"
+        assert "affinity" in template["spec"]
+
+
+def test_every_object_has_the_common_labels_and_no_selector_has(helm: Helm) -> None:
+    for document in render(helm, "full"):
+        name = f"{document['kind']} {document['metadata']['name']}"
+        assert document["metadata"]["labels"].get("example.com/team") == "platform", name
+        selector = json.dumps(document.get("spec", {}).get("selector", {}))
+        assert "example.com/team" not in selector, name
+
+
+def test_replicas_are_spread_over_nodes_and_evicted_one_at_a_time(helm: Helm) -> None:
+    documents = render(helm, "default", "--set", "gate.enabled=true")
+    for name in ("sluice", "sluice-gate"):
+        pods = found(documents, "Deployment", name)["spec"]["template"]
+        [spread] = pods["spec"]["topologySpreadConstraints"]
+        assert spread["topologyKey"] == "kubernetes.io/hostname"
+        budget = found(documents, "PodDisruptionBudget", name)["spec"]
+        assert budget["maxUnavailable"] == 1
+        for selector in (spread["labelSelector"], budget["selector"]):
+            assert selector["matchLabels"].items() <= pods["metadata"]["labels"].items()
+    full = render(helm, "full")
+    assert found(full, "PodDisruptionBudget")["spec"]["maxUnavailable"] == "50%"
+    assert [one for one in full if one["kind"] == "PodDisruptionBudget"] == [
+        found(full, "PodDisruptionBudget")
+    ]
+
+
+def test_a_service_account_of_somebody_elses_is_used_and_bound_and_not_made(helm: Helm) -> None:
+    documents = render(helm, "full")
+    made = [one["metadata"] for one in documents if one["kind"] == "ServiceAccount"]
+    assert [(one["name"], one["annotations"]) for one in made] == [
+        ("gatekeeper", {"example.com/d": "4"})
+    ]
+    for name, account in (("sluice", "sluice-existing"), ("sluice-gate", "gatekeeper")):
+        pods = found(documents, "Deployment", name)["spec"]["template"]["spec"]
+        assert pods["serviceAccountName"] == account
+    bound = [one for one in documents if one["kind"].endswith("RoleBinding")]
+    assert {subject["name"] for one in bound for subject in one["subjects"]} == {
+        "sluice-existing",
+        "gatekeeper",
+    }
 
 
 @pytest.mark.parametrize("name", ["sluice", "sluice-gate"])
@@ -225,6 +343,11 @@ def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> Non
         ("leaderElection.enabled=false,replicas=2", "/replicas"),
         ("enforcement.gate=both", "/enforcement/gate"),
         ("enforcement.gate=webhook", "needs the gate: --set gate.enabled=true"),
+        ("fullnameOverride=Sluice", "/fullnameOverride"),
+        ("extraArgs={interval=5}", "/extraArgs/0"),
+        ("extraEnv={HTTPS_PROXY}", "/extraEnv/0"),
+        ("podDisruptionBudget.maxUnavailable=half", "/podDisruptionBudget/maxUnavailable"),
+        ("gate.drain=61", "/gate/drain"),
         ("gate.failurePolicy=Open", "/gate/failurePolicy"),
         ("gate.certificate.caBundle=-----BEGIN", "/gate/certificate/caBundle"),
     ],

@@ -26,7 +26,7 @@ def test_without_it_nothing_of_it_is_there(helm: Helm) -> None:
 @pytest.mark.parametrize(
     ("value_set", "expected"),
     [
-        ("full", {"requests_per_second": 50, "watch_namespaces": ("shop",), "log_level": "debug"}),
+        ("full", {"requests_per_second": 50, "watch_namespaces": ("shop",), "drain": 12.5}),
         ("webhook", {"requests_per_second": 200, "namespace": "sluice-system", "drain": 5}),
     ],
 )
@@ -129,8 +129,8 @@ def test_a_certificate_that_helm_makes_is_one_for_the_service_and_signed_by_its_
 def test_a_certificate_of_somebody_elses_is_used_and_none_made(helm: Helm) -> None:
     documents = render(helm, "full")
     assert not [one for one in documents if one["kind"] == "Secret"]
-    [volume] = found(documents, "Deployment", "sluice-gate")["spec"]["template"]["spec"]["volumes"]
-    assert volume["secret"]["secretName"] == "gate-tls"
+    volumes = found(documents, "Deployment", "sluice-gate")["spec"]["template"]["spec"]["volumes"]
+    assert volumes[0]["secret"]["secretName"] == "gate-tls"
     assert webhooks(documents)["rollouts"]["clientConfig"]["caBundle"] == "Q0E="
 
 

@@ -1,6 +1,8 @@
-{{/* The name of everything: the release's, with `sluice` in it. */}}
+{{/* The name of everything: the release's, with `sluice` in it, unless another one is given. */}}
 {{- define "sluice.fullname" -}}
-{{- if contains "sluice" .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains "sluice" .Release.Name -}}
 {{- .Release.Name | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
 {{- printf "%s-sluice" (.Release.Name | trunc 33 | trimSuffix "-") -}}
@@ -17,6 +19,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ include "sluice.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "sluice.image" -}}
@@ -39,4 +44,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ include "sluice.gate.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "sluice.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "sluice.fullname" .) -}}
+{{- end -}}
+
+{{- define "sluice.gate.serviceAccountName" -}}
+{{- .Values.gate.serviceAccount.name | default (printf "%s-gate" (include "sluice.fullname" .)) -}}
 {{- end -}}
