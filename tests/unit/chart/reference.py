@@ -17,6 +17,8 @@ is the release's name, with `-sluice` behind it where it does not contain `sluic
 | value | default | what |
 |---|---|---|
 """
+WHOLE = frozenset({"resources", "labels"})
+"""Values that are set as a whole although their default has several parts."""
 _KEY = re.compile(r"( *)([A-Za-z][A-Za-z0-9]*):")
 
 
@@ -48,7 +50,7 @@ def reference(text: str) -> str:
 def _default(values: Any, path: tuple[str, ...]) -> str:
     for name in path:
         values = values[name]
-    inner = isinstance(values, dict) and bool(values) and path[-1] != "resources"
+    inner = isinstance(values, dict) and bool(values) and path[-1] not in WHOLE
     return "" if inner else f"`{json.dumps(values)}`"
 
 

@@ -16,7 +16,7 @@ from sluice.controller.settings import Settings
 from sluice.gate.settings import GateSettings
 from sluice.settings import ProcessSettings
 from tests.unit.chart.conftest import Helm
-from tests.unit.chart.reference import commented, reference
+from tests.unit.chart.reference import WHOLE, commented, reference
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -142,7 +142,7 @@ def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str, 
     found: set[tuple[str, ...]] = set()
     for name, value in tree.items():
         path = (*above, name)
-        section = isinstance(value, dict) and bool(value) and name != "resources"
+        section = isinstance(value, dict) and bool(value) and name not in WHOLE
         found |= leaves(value, path) if section else {path}
     return found
 
@@ -347,6 +347,8 @@ def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> Non
         ("extraArgs={interval=5}", "/extraArgs/0"),
         ("extraEnv={HTTPS_PROXY}", "/extraEnv/0"),
         ("podDisruptionBudget.maxUnavailable=half", "/podDisruptionBudget/maxUnavailable"),
+        ("serviceMonitor.interval=often", "/serviceMonitor/interval"),
+        ("networkPolicy.apiServerPorts={https}", "/networkPolicy/apiServerPorts/0"),
         ("gate.drain=61", "/gate/drain"),
         ("gate.failurePolicy=Open", "/gate/failurePolicy"),
         ("gate.certificate.caBundle=-----BEGIN", "/gate/certificate/caBundle"),
