@@ -1,47 +1,12 @@
 """What `sluice check` prints: JSON for programs, tables for people."""
 
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, TextIO
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from sluice.api.policy import Admission
-from sluice.api.slo import ErrorBudgetStatus, Level
+from sluice.api.slo import ErrorBudgetStatus
 from sluice.cli.check_evaluation import Result, Ruling, Standing
-
-_NOTHING = "-"
-_UNLIMITED = 10_000
-_NARROWEST = 8
-_GAP = 2
-_STYLES: Mapping[str, str] = {
-    Level.OK: "green",
-    Level.WARNING: "yellow",
-    Level.CRITICAL: "red",
-    Level.PAGE: "bold red",
-    Level.UNKNOWN: "magenta",
-    Admission.ALLOW: "green",
-    Admission.WARN: "yellow",
-    Admission.DENY: "bold red",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column; one that `folds` goes on in further lines where the terminal is too narrow."""
-
-    header: str
-    cells: Sequence[str]
-    folds: bool = False
-
-    @property
-    def width(self) -> int:
-        return max(len(text) for text in (self.header, *self.cells))
+from sluice.cli.tables import NOTHING, Column, columns, print_table
 
 
 def as_json(result: Result) -> str:
@@ -56,17 +21,17 @@ def as_json(result: Result) -> str:
 def print_tables(result: Result, out: TextIO) -> None:
     """The result as `kubectl get` shows the objects; coloured only on a terminal."""
     tables = [
-        columns
-        for rows, columns in (
+        found
+        for rows, found in (
             (result.standings, _objective_columns(result.standings)),
             (result.rulings, _policy_columns(result.rulings)),
         )
         if rows
     ]
-    for number, columns in enumerate(tables):
+    for number, table in enumerate(tables):
         if number:
             out.write("\n")
-        _console(columns, out).print(_table(columns))
+        print_table(table, out)
 
 
 def _objective(standing: Standing) -> dict[str, Any]:
@@ -104,7 +69,7 @@ def _policy(ruling: Ruling) -> dict[str, Any]:
     }
 
 
-def _objective_columns(standings: Iterable[Standing]) -> list[_Column]:
+def _objective_columns(standings: Iterable[Standing]) -> list[Column]:
     rows = []
     standings = list(standings)
     corrected = any(it.status.corrections is not None for it in standings)
@@ -117,18 +82,18 @@ def _objective_columns(standings: Iterable[Standing]) -> list[_Column]:
                 "NAME": f"{meta.namespace}/{meta.name}",
                 "OBJECTIVE": spec.objective,
                 "WINDOW": standing.state.window,
-                "SLI": status.sli or _NOTHING,
-                "REMAINING": budget.remaining if budget else _NOTHING,
-                "BURN 1H": next(last_hour, _NOTHING),
+                "SLI": status.sli or NOTHING,
+                "REMAINING": budget.remaining if budget else NOTHING,
+                "BURN 1H": next(last_hour, NOTHING),
                 **({"CORRECTIONS": str(standing.state.corrections)} if corrected else {}),
                 "LEVEL": str(status.level),
                 "REASON": str(standing.state.reason),
             }
         )
-    return _columns(rows, folding={"NAME", "REASON"})
+    return columns(rows, folding={"NAME", "REASON"})
 
 
-def _policy_columns(rulings: Iterable[Ruling]) -> list[_Column]:
+def _policy_columns(rulings: Iterable[Ruling]) -> list[Column]:
     rows = []
     for ruling in rulings:
         meta, decision = ruling.policy.metadata, ruling.decision
@@ -138,36 +103,9 @@ def _policy_columns(rulings: Iterable[Ruling]) -> list[_Column]:
                 "MODE": str(ruling.policy.spec.mode),
                 "STAGE": decision.stage,
                 "ADMISSION": str(decision.effective),
-                "OBJECTIVE": decision.objective or _NOTHING,
-                "REMAINING": _NOTHING if decision.remaining is None else f"{decision.remaining:f}",
+                "OBJECTIVE": decision.objective or NOTHING,
+                "REMAINING": NOTHING if decision.remaining is None else f"{decision.remaining:f}",
                 "REASON": str(decision.reason),
             }
         )
-    return _columns(rows, folding={"NAME", "STAGE", "OBJECTIVE", "REASON"})
-
-
-def _columns(rows: Sequence[Mapping[str, str]], *, folding: AbstractSet[str]) -> list[_Column]:
-    headers = rows[0] if rows else {}
-    return [
-        _Column(header, [row[header] for row in rows], folds=header in folding)
-        for header in headers
-    ]
-
-
-def _table(columns: Sequence[_Column]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="")
-    for column in columns:
-        table.add_column(column.header, overflow="fold", no_wrap=not column.folds)
-    for row in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    return table
-
-
-def _console(columns: Sequence[_Column], out: TextIO) -> Console:
-    """As wide as the terminal, but wide enough for every number; elsewhere lines are not broken."""
-    terminal = out.isatty()
-    width = None if terminal or "COLUMNS" in os.environ else _UNLIMITED
-    console = Console(file=out, force_terminal=terminal, width=width, highlight=False)
-    least = sum((_NARROWEST if it.folds else it.width) + _GAP for it in columns)
-    console.width = max(console.width, least)
-    return console
+    return columns(rows, folding={"NAME", "STAGE", "OBJECTIVE", "REASON"})

@@ -22,6 +22,13 @@ Namespace = Annotated[
     str | None,
     typer.Option("--namespace", "-n", help="Namespace; the context's if left out."),
 ]
+AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", "-A", help="All namespaces, in place of one.")
+]
+SystemNamespace = Annotated[
+    str, typer.Option("--system-namespace", help="The controller's namespace.")
+]
+LeaseName = Annotated[str, typer.Option("--lease-name", help="The name of its Lease.")]
 
 T = TypeVar("T")
 

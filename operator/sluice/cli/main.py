@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import sluice
+from sluice.cli.examples import epilog
 
 _SETTINGS: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}}
 COMMANDS = {
@@ -24,6 +25,7 @@ COMMANDS = {
         "Print the CustomResourceDefinitions, or write them and their reference into directories."
     ),
     "override": "Let deployments pass a freeze until a stated time (creates a GateOverride).",
+    "status": "Show budgets, policies, freezes and who is affected.",
     "thaw": "Lift all freezes at once and keep them lifted; works with the controller down.",
     "verdict": "Ask the gate whether a deployment of a workload would pass now.",
 }
@@ -40,12 +42,15 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is called, with its name and its arguments."""
         name, listed, rest = super().resolve_command(ctx, args)
-        return name, listed and _imported(str(name)), rest
+        program = str(ctx.find_root().info_name)
+        return name, listed and command(str(name), program=program), rest
 
 
-def _imported(name: str) -> Any:
+def command(name: str, *, program: str) -> Any:
+    """The command of a name, imported; its examples call `program`."""
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich", **_SETTINGS)
-    alone.command(name)(getattr(import_module(f"sluice.cli.{name}"), name))
+    function = getattr(import_module(f"sluice.cli.{name}"), name)
+    alone.command(name, epilog=epilog(name, program=program))(function)
     return typer.main.get_command(alone)
 
 

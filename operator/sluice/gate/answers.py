@@ -80,8 +80,13 @@ def deployment(judge: Judge, namespace: str, kind: str, name: str, *, user: str)
     workload = judge.memory.workload(kind, namespace, name)
     if workload is None:
         raise WorkloadNotFound
-    state = workload.state
-    change = Change(
+    change = some_deployment(kind, namespace, name, workload.state, user=user)
+    return judge.verdict(change, owner=workload.uid)
+
+
+def some_deployment(kind: str, namespace: str, name: str, state: State, *, user: str) -> Change:
+    """A deployment of a workload of which nothing more is known than that it changes something."""
+    return Change(
         kind=kind,
         namespace=namespace,
         name=name,
@@ -89,18 +94,23 @@ def deployment(judge: Judge, namespace: str, kind: str, name: str, *, user: str)
         before=State(state.labels, state.controlled, _RUNNING),
         after=State(state.labels, state.controlled, _NEW),
     )
-    return judge.verdict(change, owner=workload.uid)
 
 
 def answer(judge: Judge, namespace: str, kind: str, name: str, *, user: str) -> VerdictAnswer:
     """The answer about a deployment of a workload by `user`."""
-    subject = f"{kind} {namespace}/{name}"
-    unreadable = judge.memory.unreadable(namespace)
     try:
         found = deployment(judge, namespace, kind, name, user=user)
     except WorkloadNotFound:
+        subject = f"{kind} {namespace}/{name}"
         text = f"{subject} does not exist: to create it passes, and what it is called may be wrong."
         return _answer(namespace, kind, name, rule="WorkloadNotFound", known=False, message=text)
+    return answer_to(judge, found, namespace, kind, name)
+
+
+def answer_to(judge: Judge, found: Verdict, namespace: str, kind: str, name: str) -> VerdictAnswer:
+    """The answer that a verdict about a change of a workload comes to."""
+    subject = f"{kind} {namespace}/{name}"
+    unreadable = judge.memory.unreadable(namespace)
     if found.allowed and unreadable:
         text = f"ErrorBudgetPolicy {namespace}/{unreadable[0]} cannot be read, and denies nothing."
         return _answer(namespace, kind, name, rule="UnreadablePolicy", known=False, message=text)
@@ -146,7 +156,7 @@ def _governed(
         name=name,
         allowed=found.allowed,
         known=found.rule not in _UNKNOWN,
-        admission=_ADMISSIONS[found.outcome],
+        admission=ADMISSIONS[found.outcome],
         rule=found.rule.value,
         message=_message(found, governor),
         policy=policy,
@@ -167,11 +177,12 @@ def _governed(
     )
 
 
-_ADMISSIONS = {
+ADMISSIONS = {
     Outcome.ALLOWED: Admission.ALLOW,
     Outcome.WARNED: Admission.WARN,
     Outcome.DENIED: Admission.DENY,
 }
+"""An outcome in the words of a policy's stages."""
 
 _SAYS = {
     Rule.KILL_SWITCH: "The kill switch lifts all enforcement.",

@@ -3,6 +3,7 @@
 It is read by name, not watched: the switch must work with the least that can be granted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,8 +46,11 @@ def manifest(*, namespace: str, reason: str, engaged_by: str, now: datetime) -> 
 async def read(api: ApiServer, *, namespace: str) -> KillSwitch | None:
     """The switch if it is engaged. Raises `ApiError` where that can't be found out."""
     found = await api.get(CONFIG_MAPS, NAME, namespace=namespace)
-    if found is None:
-        return None
+    return None if found is None else of(found)
+
+
+def of(found: Mapping[str, Any]) -> KillSwitch:
+    """The switch that a ConfigMap of its name is."""
     data = found.get("data") or {}
     return KillSwitch(
         reason=data.get("reason", "no reason given"), engaged_by=data.get("engagedBy", "unknown")
