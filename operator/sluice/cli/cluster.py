@@ -9,7 +9,7 @@ import typer
 
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.connection import NoClusterError, configuration
-from sluice.kube.resources import SELF_SUBJECT_REVIEWS
+from sluice.kube.resources import SELF_SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_REVIEWS, Resource
 
 Kubeconfig = Annotated[
     Path | None, typer.Option("--kubeconfig", help="Kubeconfig to use, as with kubectl.")
@@ -56,3 +56,19 @@ async def whoami(api: ApiServer) -> str:
     """The user name that the API server sees (SelfSubjectReview, Kubernetes 1.28)."""
     review = await api.create(SELF_SUBJECT_REVIEWS, {})
     return str(review["status"]["userInfo"]["username"])
+
+
+async def may(api: ApiServer, verb: str, resource: Resource, namespace: str) -> bool | None:
+    """Whether the user has a right; None if that cannot be found out."""
+    asked = {
+        "verb": verb,
+        "group": resource.group,
+        "resource": resource.plural,
+        "namespace": namespace,
+    }
+    body = {"spec": {"resourceAttributes": asked}}
+    try:
+        review = await api.create(SELF_SUBJECT_ACCESS_REVIEWS, body)
+    except ApiError:
+        return None
+    return bool(review["status"].get("allowed"))

@@ -11,6 +11,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("status -A -o wide", "All namespaces, all of it."),
         ("status -n shop -o json", "For programs."),
     ),
+    "explain": (
+        ("explain deployment/web -n shop", "Would a deployment pass now? What would?"),
+        ("explain deployment/web -n shop --image web=web:1.2", "Would this image?"),
+        ("explain sts/db -n shop -f db.yaml --server", "Would this manifest, says the cluster?"),
+    ),
     "override": (
         (
             "override deployment/web -n shop --reason 'fixes checkout' --for 30m",

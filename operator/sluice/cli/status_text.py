@@ -173,6 +173,10 @@ def _told_of(it: PolicyAnswer, out: TextIO, *, wide: bool) -> None:
         print_table(columns(rows, folding={"HELD", "OVERRIDE"}), out, styles=_STYLES)
     if len(affected) > len(shown):
         lines.print(f"... and {len(affected) - len(shown)} more: -o wide shows them all")
+    if it.frozen and affected:
+        first = affected[0]
+        about = f"{first.kind.lower()}/{first.name} -n {it.namespace}"
+        lines.print(f"What would pass: kubectl sluice explain {about}", soft_wrap=True)
     for problem in _problems(it):
         lines.print(Text(f"! {name}: {problem}", style="yellow"), soft_wrap=True)
 

@@ -164,11 +164,17 @@ class ApiServer:
                 response.response.close()
 
     async def create(
-        self, resource: Resource, body: dict[str, Any], *, namespace: str | None = None
+        self,
+        resource: Resource,
+        body: dict[str, Any],
+        *,
+        namespace: str | None = None,
+        dry_run: bool = False,
     ) -> dict[str, Any]:
-        """Create an object."""
+        """Create an object; with `dry_run` only find out what would come of it."""
         complete = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-        return await self._request("POST", resource.path(namespace=namespace), body=complete)
+        path = resource.path(namespace=namespace)
+        return await self._request("POST", path, body=complete, query=_trial(dry_run))
 
     async def replace(
         self, resource: Resource, body: dict[str, Any], *, namespace: str | None = None
@@ -184,8 +190,10 @@ class ApiServer:
         *,
         subresource: str = "",
         force: bool = True,
+        manager: str = FIELD_MANAGER,
+        dry_run: bool = False,
     ) -> dict[str, Any]:
-        """Server-side apply as field manager `sluice`.
+        """Server-side apply as field manager `manager`.
 
         With `force` fields that somebody else has set are taken over; without it they are a
         conflict, as they must be on objects that are not ours.
@@ -195,20 +203,28 @@ class ApiServer:
             namespace=metadata.get("namespace"), name=metadata["name"], subresource=subresource
         )
         complete = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
-        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        query |= _trial(dry_run)
         return await self._request(
             "PATCH", path, body=complete, query=query, content_type="application/apply-patch+yaml"
         )
 
     async def merge(
-        self, resource: Resource, name: str, body: dict[str, Any], *, namespace: str | None = None
+        self,
+        resource: Resource,
+        name: str,
+        body: dict[str, Any],
+        *,
+        namespace: str | None = None,
+        manager: str = FIELD_MANAGER,
+        dry_run: bool = False,
     ) -> dict[str, Any]:
-        """JSON merge patch as field manager `sluice`."""
+        """JSON merge patch as field manager `manager`."""
         return await self._request(
             "PATCH",
             resource.path(namespace=namespace, name=name),
             body=body,
-            query={"fieldManager": FIELD_MANAGER},
+            query={"fieldManager": manager, **_trial(dry_run)},
             content_type="application/merge-patch+json",
         )
 
@@ -265,6 +281,11 @@ class ApiServer:
             method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
         return await self._client.call_api(verb, url, sent, content, form, _request_timeout=timeout)
+
+
+def _trial(dry_run: bool) -> dict[str, str]:
+    """Source: kubernetes.io/docs/reference/using-api/api-concepts, "Dry-run"."""
+    return {"dryRun": "All"} if dry_run else {}
 
 
 @contextmanager

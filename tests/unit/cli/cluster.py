@@ -21,6 +21,8 @@ class ApiInMemory:
         self.forbidden: set[str] = set()
         self.unknown: set[str] = set()
         self.created: list[tuple[Resource, Object, bool]] = []
+        self.changed: list[Object] = []
+        self.refusal: ApiError | None = None
         self.granted = True
 
     def put(self, resource: Resource, *bodies: Object) -> "ApiInMemory":
@@ -59,6 +61,19 @@ class ApiInMemory:
         self.created.append((resource, body, dry_run))
         name = body["metadata"].get("name") or f"{body['metadata']['generateName']}x7f2k"
         return {**body, "metadata": {**body["metadata"], "name": name, "namespace": namespace}}
+
+    async def apply(self, resource: Resource, body: Object, **_: Any) -> Object:
+        return self._change(resource, body)
+
+    async def merge(self, resource: Resource, name: str, body: Object, **_: Any) -> Object:
+        return self._change(resource, {"metadata": {"name": name}, **body})
+
+    def _change(self, resource: Resource, body: Object) -> Object:
+        self._ask(resource)
+        self.changed.append(body)
+        if self.refusal is not None:
+            raise self.refusal
+        return body
 
     def _ask(self, resource: Resource) -> None:
         if resource.plural in self.forbidden:

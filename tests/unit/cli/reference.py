@@ -8,12 +8,13 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from sluice.cli.examples import EXAMPLES
+from sluice.cli.explain_model import ExplainAnswer
 from sluice.cli.main import COMMANDS, command
 from sluice.cli.status_model import StatusAnswer
 
 PROGRAM = "kubectl sluice"
 FOR_PEOPLE = tuple(name for name in COMMANDS if name in EXAMPLES)
-PRINTED: dict[str, type[BaseModel]] = {"status": StatusAnswer}
+PRINTED: dict[str, type[BaseModel]] = {"status": StatusAnswer, "explain": ExplainAnswer}
 """What commands print with `-o json`."""
 
 

@@ -5,7 +5,6 @@ import json
 import os
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -31,9 +30,9 @@ from sluice.kube.resources import (
     STATEFUL_SETS,
 )
 from tests.unit.cli.cluster import ApiInMemory
+from tests.unit.cli.golden import is_golden
 from tests.unit.gate.objects import NOW, Object, override, policy, workload
 
-GOLDEN = Path(__file__).parent / "golden"
 SYSTEM = System("sluice-system", "sluice")
 
 
@@ -164,13 +163,6 @@ def printed(found: StatusAnswer, out: io.StringIO | None = None, *, wide: bool =
     out = out or io.StringIO()
     print_status(found, out, wide=wide)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
-
-
-def is_golden(name: str, text: str) -> None:
-    path = GOLDEN / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(text)
-    assert text == path.read_text()
 
 
 @pytest.mark.parametrize(("name", "wide"), [("status.txt", False), ("status-wide.txt", True)])
