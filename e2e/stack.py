@@ -52,20 +52,27 @@ _SECONDS_BEHIND = 5.0
 @contextmanager
 def installed(plane: ControlPlane, *more: str) -> Iterator[Path]:
     """The chart, without a pod of its own, with `more` values; its ServiceAccount's kubeconfig."""
-    run = [str(helm()), "--kubeconfig", str(plane.kubeconfig), "--namespace", NAMESPACE]
-    install = ["upgrade", "--install", "sluice", str(CHART), "--create-namespace"]
-    set_ = ["replicas=0", "prometheusUrl=http://prometheus.invalid:9090", *more]
-    values = [argument for value in set_ for argument in ("--set", value)]
-    environment = os.environ | {"HELM_CACHE_HOME": str(plane.directory / "helm-cache")}
     if plane.provider == "existing":
         # What Helm installs from crds/ it leaves behind; what a run applies is cleaned up.
         plane.apply(*(path.read_text() for path in sorted(CHART.glob("crds/*.yaml"))))
-    subprocess.run([*run, *install, *values], check=True, capture_output=True, env=environment)
+    upgrade(plane, *more)
     try:
         yield plane.service_account_kubeconfig(NAMESPACE, "sluice")
     finally:
-        uninstall = [*run, "uninstall", "sluice", "--wait"]
-        subprocess.run(uninstall, check=True, capture_output=True, env=environment)
+        _helm(plane, "uninstall", "sluice", "--wait")
+
+
+def upgrade(plane: ControlPlane, *more: str) -> None:
+    """Install the chart as `installed` does, or upgrade what is there, with `more` values."""
+    set_ = ["replicas=0", "prometheusUrl=http://prometheus.invalid:9090", *more]
+    values = [argument for value in set_ for argument in ("--set", value)]
+    _helm(plane, "upgrade", "--install", "sluice", str(CHART), "--create-namespace", *values)
+
+
+def _helm(plane: ControlPlane, *arguments: str) -> None:
+    run = [str(helm()), "--kubeconfig", str(plane.kubeconfig), "--namespace", NAMESPACE]
+    environment = os.environ | {"HELM_CACHE_HOME": str(plane.directory / "helm-cache")}
+    subprocess.run([*run, *arguments], check=True, capture_output=True, env=environment)
 
 
 @dataclass

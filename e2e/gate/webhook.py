@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,19 @@ class Registered:
     pair: tuple[Path, Path]
     system: str
     port: int
+    rendered: list[Object]
+    authority: trustme.CA
+
+    def issue(
+        self, authority: trustme.CA | None = None, *, expires: datetime | None = None
+    ) -> None:
+        """Put a certificate where the gate reads it, of the first authority if none is named."""
+        _issue(authority or self.authority, self.pair, expires)
+
+    def trust(self, *authorities: trustme.CA) -> None:
+        """Have the API server trust certificates of these authorities, and no others."""
+        bundle = b"".join(one.cert_pem.bytes() for one in authorities)
+        self.plane.apply(_calling(self.rendered, self.port, bundle))
 
     @contextmanager
     def running(self) -> Iterator[Gate]:
@@ -154,12 +168,14 @@ def registered(plane: ControlPlane, *, system: str) -> Iterator[Registered]:
         resources.enter_context(plane.namespace(system))
         plane.apply(*(path.read_text() for path in sorted(CHART.glob("crds/*.yaml"))), *_foreign())
         plane.apply(*rights(rendered))
-        authority, pair = _certificate(processes.directory)
-        configuration = _calling(rendered, port, authority)
+        authority = trustme.CA()
+        pair = processes.directory / "tls.crt", processes.directory / "tls.key"
+        kubeconfig = plane.service_account_kubeconfig(system, NAME)
+        found = Registered(plane, processes, kubeconfig, pair, system, port, rendered, authority)
         try:
-            plane.apply(configuration)
-            kubeconfig = plane.service_account_kubeconfig(system, NAME)
-            yield Registered(plane, processes, kubeconfig, pair, system, port)
+            found.issue()
+            found.trust(authority)
+            yield found
         finally:
             for kind in ("validatingwebhookconfiguration", "clusterrolebinding", "clusterrole"):
                 plane.kubectl("delete", kind, NAME, "--ignore-not-found")
@@ -202,13 +218,10 @@ def _calling(rendered: list[Object], port: int, authority: bytes) -> Object:
     return found | {"webhooks": [{**one, "clientConfig": client} for one in found["webhooks"]]}
 
 
-def _certificate(directory: Path) -> tuple[bytes, tuple[Path, Path]]:
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    pair = directory / "tls.crt", directory / "tls.key"
+def _issue(authority: trustme.CA, pair: tuple[Path, Path], expires: datetime | None) -> None:
+    issued = authority.issue_cert("127.0.0.1", not_after=expires)
     pair[0].write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     issued.private_key_pem.write_to_path(pair[1])
-    return authority.cert_pem.bytes(), pair
 
 
 def _foreign() -> Iterator[Object]:

@@ -1,31 +1,37 @@
 """The stack of all scenarios, a controller for a module, a team for a test."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from e2e.harness import ControlPlane, NoPrometheus
-from e2e.stack import EXAMPLE, SERVICES, SPENT, Controller, Stack, installed, stack
+from e2e.stack import EXAMPLE, SERVICES, SPENT, Controller, Past, Stack, installed, stack
 from e2e.story.team import Team
 
 Start = Callable[..., Controller]
 
 
-@pytest.fixture(scope="package")
-def everything(control_plane: ControlPlane) -> Iterator[Stack]:
-    """The chart, and Prometheus with a service for each test."""
+@contextmanager
+def scene(control_plane: ControlPlane, pasts: Sequence[Past]) -> Iterator[Stack]:
+    """The chart, and Prometheus with these services; where they cannot be had tests skip."""
     if not control_plane.rolls_out:
         pytest.skip("the control plane has no controller manager: Deployments do not roll out")
     with ExitStack() as resources:
         kubeconfig = resources.enter_context(installed(control_plane))
         try:
-            yield resources.enter_context(
-                stack(control_plane, kubeconfig, [EXAMPLE, SPENT, *SERVICES])
-            )
+            found = resources.enter_context(stack(control_plane, kubeconfig, pasts))
         except NoPrometheus as reason:
             pytest.skip(str(reason))
+        yield found
+
+
+@pytest.fixture(scope="package")
+def everything(control_plane: ControlPlane) -> Iterator[Stack]:
+    """A stage for all scenarios, with a service for each of them."""
+    with scene(control_plane, [EXAMPLE, SPENT, *SERVICES]) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from e2e.story.manifests import Object, deployment, objective, policy
 from e2e.verdict import Verdict
 
 OBJECTIVE, POLICY, OVERRIDE = "slo", "ebp", "gateoverride"
+_LASTING = {"admission", "since", "objective"}
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,24 @@ class Team:
         header, line = self.kubectl("get", kind, name).stdout.splitlines()
         names, values = (re.split(r"\s{2,}", text.strip()) for text in (header, line))
         return dict(zip(names, values, strict=True))
+
+    def remembered(self) -> Object:
+        """What no restart may change: the decision but for its expiry, and all that led to it."""
+        status = self.status()
+        decision = {key: value for key, value in status["decision"].items() if key in _LASTING}
+        named = [(POLICY, "default"), (OBJECTIVE, "availability")]
+        return {
+            "stage": status["stage"],
+            "decision": decision,
+            "history": status["history"],
+            "undo records": status["workloads"]["changed"],
+            "transitions": {
+                (kind, one["type"]): (one["status"], one["lastTransitionTime"])
+                for kind, name in named
+                for one in self.conditions(kind, name)
+            },
+            "held": self.get(POLICY, "default")["metadata"].get("finalizers", []),
+        }
 
     def events(self, kind: str, name: str) -> set[tuple[str, str]]:
         """Type and reason of the Events about an object."""

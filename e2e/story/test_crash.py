@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -163,17 +162,3 @@ def test_killed_at_any_moment_it_leaves_no_orphaned_pause(team: Team, start: Sta
     team.until("no records", lambda: team.status()["workloads"]["changed"] == [])
     team.until("no gates", lambda: team.gates() == [])
     assert "finalizers" not in team.get(POLICY, "default")["metadata"]
-
-
-def test_a_freeze_ends_at_its_expiry_when_the_controller_is_dead(team: Team, start: Start) -> None:
-    running = start(ALONE)
-    team.start(whenBlind={"holdFor": "15s", "then": "Open"})
-    team.freeze()
-    running.kill()
-    expires = datetime.fromisoformat(team.status()["decision"]["expires"])
-    assert timedelta(0) < expires - datetime.now(UTC) <= timedelta(seconds=15)
-    assert team.would_deploy().denied
-    team.until_passes(timeout=20)
-    assert timedelta(0) < datetime.now(UTC) - expires < timedelta(seconds=4)
-    assert team.deploy().passed
-    assert len(team.gates()) == 2

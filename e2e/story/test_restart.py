@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from e2e.stack import Controller, Stack
+from e2e.stack import Controller
 from e2e.story.conftest import Start
-from e2e.story.manifests import Object
 from e2e.story.team import OBJECTIVE, POLICY, Team
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
@@ -14,20 +13,6 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
 SLICE = 300
 IDLE = 10
 SLO = "availability"
-
-
-def remembered(team: Team) -> Object:
-    """What must outlive a restart."""
-    status = team.status()
-    return {
-        "since": status["decision"]["since"],
-        "history": status["history"],
-        "transitions": {
-            (kind, one["type"]): one["lastTransitionTime"]
-            for kind, name in ((POLICY, "default"), (OBJECTIVE, SLO))
-            for one in team.conditions(kind, name)
-        },
-    }
 
 
 def versions(team: Team) -> list[str]:
@@ -44,12 +29,12 @@ def test_a_restart_keeps_what_the_status_remembers(team: Team, start: Start) -> 
     first = start()
     team.start()
     team.freeze()
-    before = remembered(team)
+    before = team.remembered()
     assert first.stop() == 0
     time.sleep(1)  # times have whole seconds: what was written anew would show
     second = start()
     team.until("evaluated again", lambda: evaluated(second, "errorbudgetpolicies") > 3)
-    assert remembered(team) == before
+    assert team.remembered() == before
     assert team.would_deploy().denied
 
 
@@ -63,28 +48,3 @@ def test_nothing_is_written_while_nothing_happens(team: Team, start: Start) -> N
     time.sleep(IDLE)
     assert versions(team) == before
     assert evaluated(running, "servicelevelobjectives") - seen >= IDLE / 2
-
-
-def test_a_freeze_outlives_a_restart_of_the_api_server(
-    team: Team, everything: Stack, start: Start
-) -> None:
-    if everything.plane.local is None:
-        pytest.skip(f"the API server of provider {everything.plane.provider} is not ours to stop")
-    running = start()
-    team.start()
-    team.freeze()
-    before = remembered(team)
-    everything.plane.stop_api_server()
-    time.sleep(10)
-    everything.plane.start_api_server()
-    if running.daemon.exit_code is not None:  # a pod would be started again
-        assert running.daemon.exit_code != 0
-        running = start()
-    assert team.would_deploy().denied
-    team.until("leading", lambda: running.metric("sluice_leader") == 1)
-    seen = evaluated(running, "errorbudgetpolicies")
-    team.until("evaluated again", lambda: evaluated(running, "errorbudgetpolicies") > seen + 3)
-    assert remembered(team) == before
-    team.service.recover()
-    team.until_stage("Healthy")
-    team.until_passes(timeout=5)
