@@ -47,8 +47,8 @@ format: setup ## Format and fix what can be fixed
 	ruff format .
 	ruff check --fix .
 
-tools: setup ## Build and fetch what the tests need (cached; about a quarter of an hour the first time)
-	@echo "==> Control plane, kubectl, Helm, two Prometheus and PostgreSQL for the tests (cached in $(CACHE))"
+tools: setup ## Build and fetch what the tests need (cached; about twenty minutes the first time)
+	@echo "==> Control plane, kubectl, Helm, Argo Rollouts, two Prometheus and PostgreSQL for the tests (cached in $(CACHE))"
 	python -m e2e.harness build || echo "==> Not all of it can be had: the tests that need it say so at the end"
 
 unit: setup ## Run the fast tests, which need nothing

@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m e2e.harness", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build and fetch every program into the cache")
-    build.add_argument("--cluster", action="store_true", help="without Prometheus 3")
+    build.add_argument("--cluster", action="store_true", help="the control plane and Helm alone")
     up = commands.add_parser("up", help="start a control plane, a shop and a Prometheus")
     up.add_argument("--days", type=float, default=1.0, help="days of history of the shop")
     options = parser.parse_args()

@@ -25,6 +25,7 @@ _KUBERNETES_VARIABLES = (
 )
 _PROMETHEUS = "github.com/prometheus/prometheus"
 _PROMETHEUS_VARIABLES = ("github.com/prometheus/common/version.Version={release}",)
+_ARGO_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 # Without discovery of targets in clouds, whose clients are most of the program.
 _PROMETHEUS_TAGS = ("remove_all_sd",)
 
@@ -126,6 +127,18 @@ PROMTOOL = GoTool(
     variables=_PROMETHEUS_VARIABLES,
     tags=_PROMETHEUS_TAGS,
 )
+ARGO_ROLLOUTS = GoTool(
+    name="rollouts-controller",
+    module="argo-rollouts",
+    package=f"{_ARGO_ROLLOUTS}/cmd/rollouts-controller",
+    usual="3-5 minutes the first time",
+)
+ARGO_ROLLOUTS_PLUGIN = GoTool(
+    name="kubectl-argo-rollouts",
+    module="argo-rollouts",
+    package=".",
+    usual="half a minute after its controller",
+)
 HISTOGRAMS = GoTool(
     name="histograms",
     module="prometheus",
@@ -133,7 +146,7 @@ HISTOGRAMS = GoTool(
     usual="a few seconds after Prometheus",
 )
 CLUSTER = (CERTS, CONTROLPLANE, KWOK, HELM)
-ALL = (*CLUSTER, PROMETHEUS, PROMTOOL, HISTOGRAMS)
+ALL = (*CLUSTER, ARGO_ROLLOUTS, ARGO_ROLLOUTS_PLUGIN, PROMETHEUS, PROMTOOL, HISTOGRAMS)
 
 
 def built(tool: GoTool) -> Path:
@@ -160,8 +173,23 @@ def prometheus_rule_crd() -> Path:
     Raises:
         NoGoError: when the module cannot be had.
     """
-    name, directory = "prometheus-operator", _MODULES / "prometheus-operator"
-    module = f"github.com/prometheus-operator/{name}"
+    name = "prometheus-operator"
+    found = _source(_MODULES / name, f"github.com/prometheus-operator/{name}")
+    return found / f"example/{name}-crd/monitoring.coreos.com_prometheusrules.yaml"
+
+
+def argo_rollouts_crds() -> list[Path]:
+    """The CRDs of Argo Rollouts, among them that of Rollouts: files of its Go module.
+
+    Raises:
+        NoGoError: when the module cannot be had.
+    """
+    found = _source(ARGO_ROLLOUTS.directory, _ARGO_ROLLOUTS)
+    return sorted(found.glob("manifests/crds/*-crd.yaml"))
+
+
+def _source(directory: Path, module: str) -> Path:
+    """Where the source of `module` is, of the version that the module in `directory` pins."""
     if shutil.which("go") is None:
         raise NoGoError("Go is not installed (the program `go` is not on PATH)")
     done = subprocess.run(
@@ -174,8 +202,7 @@ def prometheus_rule_crd() -> Path:
     )
     if done.returncode != 0:
         raise NoGoError(f"the module {module} cannot be had: {done.stdout}{done.stderr}".strip())
-    found = Path(json.loads(done.stdout)["Dir"])
-    return found / f"example/{name}-crd/monitoring.coreos.com_prometheusrules.yaml"
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def _build(tool: GoTool, program: Path) -> None:
