@@ -1,8 +1,8 @@
 """What a workload deploys, as digests: enough to know it again, and nothing of what is in it.
 
-The pod template of a workload and those of its retained revisions have passed the same defaulting,
-so their canonical forms are equal byte for byte. Hashes that Kubernetes itself computes change
-between its versions and are never compared.
+The pod template of a workload and those of its retained revisions are compared without what
+Kubernetes fills in, so that their canonical forms are equal byte for byte. Hashes that Kubernetes
+itself computes change between its versions and are never compared.
 """
 
 import json
@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
+
+from sluice.policy.pod_defaults import canonical
 
 _SIZE = 16
 """Bytes of a digest: that two templates share one by chance is out of the question."""
@@ -50,6 +52,7 @@ def fingerprint(template: Mapping[str, Any]) -> Fingerprint:
     Raises:
         TypeError: `template` is not shaped like a pod template.
     """
+    template = canonical(template)
     metadata = {key: value for key, value in _members(template.get("metadata")).items() if value}
     notes = _members(metadata.pop("annotations", None))
     labels = _members(metadata.pop("labels", None))

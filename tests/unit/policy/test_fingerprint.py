@@ -75,7 +75,12 @@ def test_nothing_of_the_template_can_be_read_from_it() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{"metadata": []}, {"metadata": {"labels": "x"}}, {"spec": 7}, {"spec": {"containers": ["x"]}}],
+    [
+        {"metadata": ["x"]},
+        {"metadata": {"labels": "x"}},
+        {"spec": 7},
+        {"spec": {"containers": ["x"]}},
+    ],
 )
 def test_what_is_no_template_is_an_error_and_no_fingerprint(broken: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
@@ -104,7 +109,8 @@ def test_two_specs_have_one_fingerprint_only_if_they_are_equal(
 def _typed(value: Any) -> Any:
     """In Python True equals 1; in JSON it does not."""
     if isinstance(value, dict):
-        return {key: _typed(member) for key, member in value.items()}
+        # Kubernetes reads null and an empty list as nothing.
+        return {key: _typed(member) for key, member in value.items() if member not in (None, [])}
     if isinstance(value, list):
         return [_typed(member) for member in value]
     return type(value), value
