@@ -1,5 +1,6 @@
 """What comes of a change that is tried with kubectl."""
 
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -17,11 +18,11 @@ class Verdict:
 
     @property
     def denied(self) -> bool:
-        """Denied by a freeze, not for any other reason."""
+        """Denied by a freeze or a limit, not for any other reason."""
         forbidden = "forbidden: ValidatingAdmissionPolicy" in self.said
-        natively = forbidden and "denied request: FROZEN" in self.said
-        by_webhook = '.gate.sluice.dev" denied the request: FROZEN' in self.said
-        return not self.passed and (natively or by_webhook)
+        natively = forbidden and re.search("denied request: (FROZEN|LIMITED)", self.said)
+        by_webhook = '[.]gate[.]sluice[.]dev" denied the request: (FROZEN|LIMITED)'
+        return not self.passed and bool(natively or re.search(by_webhook, self.said))
 
     @property
     def said(self) -> str:

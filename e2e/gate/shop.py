@@ -1,21 +1,26 @@
 """A namespace with workloads, and freezes of it: what the tests of the gate act on."""
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from e2e.harness import ControlPlane, wait_until
 from e2e.verdict import Verdict
+from sluice.api.limit import Limit
 from sluice.api.metadata import LabelSelector
-from sluice.enforcement.freeze import Freeze, Workload
+from sluice.api.policy import Exemptions
+from sluice.enforcement.deploys import deployed
+from sluice.enforcement.freeze import Freeze, Waiting, Workload
+from sluice.enforcement.freeze import Limit as GateLimit
 from sluice.enforcement.history import workload
 from sluice.enforcement.kinds import KINDS
 from sluice.enforcement.native import Manifest, Rendered, render
+from sluice.policy.limit import last_deploy, pace, why_not
+from sluice.policy.message import LEAVES
 
 Object = dict[str, Any]
 
@@ -151,6 +156,43 @@ class Shop:
             workloads=self.workloads(),
         )
 
+    def limit(self, interval: str) -> Freeze:
+        """A limit of deployments of everything here, as the controller works it out."""
+        revisions, waiting = deployed(self.retained()), []
+        items = self.get("deployments,statefulsets,daemonsets", "-lgate=on")["items"]
+        for one in items:
+            last = last_deploy(revisions[one["metadata"]["uid"]], Exemptions())
+            limit = Limit(interval=interval)
+            if last is not None:
+                found = pace(limit, last)
+                key = f"{one['kind']}/{one['metadata']['name']}"
+                waiting.append(Waiting(key, found.next, f" denied: {why_not(limit, found)}"))
+        return replace(
+            self.freeze(),
+            message_prefix="LIMITED by a test: change of ",
+            message_suffix="; scaling, restart and rollback are allowed.",
+            limit=GateLimit(tuple(waiting), f" denied: {LEAVES}"),
+        )
+
+    @contextmanager
+    def limited(self, interval: str) -> Iterator[None]:
+        """The limit in force."""
+        self.deploy(deployment(CANARY))
+        with enforced(self.plane, render(self.limit(interval)).manifests):
+            self.await_limit()
+            yield
+
+    def await_limit(self) -> None:
+        """Wait until nobody can take a workload out of the policy."""
+        if not self.attempt("get", "deployment", CANARY).passed:
+            self.deploy(deployment(CANARY))
+
+        def held() -> bool:
+            arguments = ("label", f"deployment/{CANARY}", "gate=off", "--overwrite")
+            return self.attempt(*arguments, "--dry-run=server").denied
+
+        wait_until(held, timeout=10.0, what="a limit")
+
     @contextmanager
     def frozen(self, freeze: Freeze | None = None) -> Iterator[Rendered]:
         """The freeze in force."""
@@ -207,4 +249,4 @@ def _list(manifests: tuple[Object, ...]) -> str:
 
 def changed(freeze: Freeze, **fields: Any) -> Freeze:
     """`freeze` with other values."""
-    return dataclasses.replace(freeze, **fields)
+    return replace(freeze, **fields)

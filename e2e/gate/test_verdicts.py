@@ -12,6 +12,7 @@ import pytest
 
 from e2e.gate.shop import OF_KIND, Object, Shop, merged
 from e2e.gate.webhook import frozen as frozen_by_webhook
+from e2e.gate.webhook import limited as limited_by_webhook
 from e2e.gate.webhook import opted_in
 from e2e.harness import ControlPlane
 from e2e.verdict import Verdict
@@ -76,7 +77,7 @@ def test_a_change_of_the_pod_template_is_denied(frozen: Frozen, change: tuple[st
     assert re.search(said, verdict.said), verdict.said
 
 
-PATCHES_DENIED = {
+PATCHES_DENIED: dict[str, Object] = {
     # As many as are legal: an evaluation that ran out of budget would let the change pass.
     "many annotations of the pods": {
         "spec": {"template": {"metadata": {"annotations": {f"{n}": "" for n in range(45_000)}}}}
@@ -154,7 +155,7 @@ def test_scaling_passes(frozen: Frozen) -> None:
 SCALING = ("scale", "KIND/web", "--replicas=3")
 
 
-PATCHES_PASS = {
+PATCHES_PASS: dict[str, Object] = {
     "a restart": {
         "spec": {
             "template": {
@@ -216,3 +217,57 @@ def test_the_status_subresource_passes(frozen: Frozen) -> None:
     arguments = ("patch", "KIND", "web", "--subresource=status", "--type=merge", "-p", patch)
     verdict = frozen.attempt(*arguments)
     assert verdict.passed, verdict.said
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(gate, kind) for gate in ("native", "webhook") for kind in ("Deployment", "DaemonSet")],
+    ids="-".join,
+)
+def limited(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[Frozen]:
+    """One deployment in an hour passes; `web` was deployed just now."""
+    gate, kind = request.param
+    make = OF_KIND[kind]
+    with opted_in(control_plane, f"gate-limits-{gate}-{kind.lower()}") as shop:
+        for image in ("web:1", "web:2"):
+            shop.deploy(make("web", image=image))
+        if gate == "webhook":
+            request.getfixturevalue("gate")
+        with shop.limited("1h") if gate == "native" else limited_by_webhook(shop, ONE_IN_AN_HOUR):
+            yield Frozen(shop, kind)
+
+
+ONE_IN_AN_HOUR: Object = {"interval": "1h"}
+LIMITED = {name: DENIED[name] for name in ("a new image", "another environment")}
+
+
+@pytest.mark.parametrize("change", LIMITED.values(), ids=LIMITED.keys())
+def test_a_second_deployment_in_an_interval_is_denied_and_told_when_the_next_may_pass(
+    limited: Frozen, change: tuple[str, ...]
+) -> None:
+    verdict = limited.attempt(*change)
+    assert verdict.denied, verdict.said
+    said = rf"[Cc]hange of {limited.kind} (\S+/)?web denied: one deploy in 1h: the last was \S+Z, "
+    assert re.search(said + r"the next may pass after \S+Z; scaling", verdict.said), verdict.said
+
+
+def test_a_limit_denies_to_leave_the_policy(limited: Frozen) -> None:
+    verdict = limited.patch(PATCHES_DENIED["the governing label removed"])
+    assert verdict.denied
+    assert "denied: it would take the workload out of the policy; scaling" in verdict.said
+
+
+UNLIMITED = {
+    "undo": ("rollout", "undo", "KIND/web"),
+    "a restart": ("rollout", "restart", "KIND/web"),
+    "an annotation": ("annotate", "KIND/web", "note=x"),
+}
+
+
+@pytest.mark.parametrize("change", UNLIMITED.values(), ids=UNLIMITED.keys())
+def test_what_is_no_deployment_passes_a_limit(limited: Frozen, change: tuple[str, ...]) -> None:
+    verdict = limited.patch(RESTART) if "restart" in change else limited.attempt(*change)
+    assert verdict.passed, verdict.said
+
+
+RESTART = PATCHES_PASS["a restart"]

@@ -276,8 +276,16 @@ def policy(shop: Shop, name: str = "default", **spec: Any) -> Object:
     }
 
 
-def decide(shop: Shop, admission: str, *, name: str = "default", minutes: float = 60.0) -> None:
+def decide(
+    shop: Shop,
+    admission: str,
+    *,
+    name: str = "default",
+    minutes: float = 60.0,
+    limit: Object | None = None,
+) -> None:
     """Write a decision into a policy's status, as the controller would; a denial has an end."""
+    ends = admission in {"Limit", "Deny"}
     decision = {
         "admission": admission,
         "since": "2026-08-20T10:04:00Z",
@@ -285,11 +293,25 @@ def decide(shop: Shop, admission: str, *, name: str = "default", minutes: float 
         "message": "SLO checkout has 12.0% of its 30d budget left (freeze below 20%).",
         "objective": "checkout",
         "remaining": "12.000",
-        "expires": f"{later(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}" if admission == "Deny" else None,
+        "expires": f"{later(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}" if ends else None,
+        "limit": limit,
     }
-    stage = {"Deny": "Exhausted", "Warn": "Warning", "Allow": "Healthy"}[admission]
+    stages = {"Deny": "Exhausted", "Limit": "Warning", "Warn": "Warning", "Allow": "Healthy"}
+    stage = stages[admission]
     patch = json.dumps({"status": {"stage": stage, "decision": decision}})
     shop("patch", "errorbudgetpolicy", name, "--subresource=status", "--type=merge", "-p", patch)
+
+
+@contextmanager
+def limited(shop: Shop, limit: Object) -> Iterator[None]:
+    """A stage that limits deployments, in force by the webhook."""
+    shop("apply", "-f", "-", stdin=json.dumps(policy(shop)))
+    decide(shop, "Limit", limit=limit)
+    try:
+        shop.await_limit()
+        yield
+    finally:
+        shop("delete", "errorbudgetpolicy", "default", "--ignore-not-found")
 
 
 @contextmanager

@@ -254,6 +254,13 @@ BAD_POLICIES = {
             "$(policy), $(stage), $(objective), $(since)"
         ),
     ),
+    "interval": (
+        [
+            {"name": "Healthy"},
+            DENY | {"admission": "Limit", "limit": {"interval": "10ms"}},
+        ],
+        "spec.stages[1].limit.interval: 10ms is too short: it must be at least 1s",
+    ),
     "reserved-key": (
         [{"name": "Healthy"}, DENY | {"annotate": {"app.kubernetes.io/frozen": "yes"}}],
         (

@@ -18,6 +18,7 @@ from sluice.api.base import (
     require,
     rule,
 )
+from sluice.api.limit import Limit, LimitStatus
 from sluice.api.metadata import (
     Condition,
     LabelKey,
@@ -46,7 +47,12 @@ class Admission(StrEnum):
 
     ALLOW = "Allow"
     WARN = "Warn"
+    LIMIT = "Limit"
     DENY = "Deny"
+
+
+DENIALS = frozenset({Admission.LIMIT, Admission.DENY})
+"""What may deny a change, and therefore ends unless it is renewed."""
 
 
 class Mode(StrEnum):
@@ -147,9 +153,16 @@ class StageCondition(Spec):
         return self
 
 
+LIMIT_IF_LIMITED = rule(
+    "(has(self.admission) && self.admission == 'Limit') == has(self.limit)",
+    "admission Limit and limit belong together: set both or neither",
+)
+
+
 class Stage(Spec):
     """What a policy does from a certain point on."""
 
+    model_config = ConfigDict(json_schema_extra=cel(LIMIT_IF_LIMITED))
     name: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=63)] = Field(
         description="The stage's name, CamelCase."
     )
@@ -159,6 +172,9 @@ class Stage(Spec):
     admission: Admission = Field(
         default=Admission.ALLOW,
         description="What a change of a governed workload's pod template meets.",
+    )
+    limit: Limit | None = Field(
+        default=None, description="Of admission Limit: which deployments pass."
     )
     pause_rollouts: bool = Field(
         default=False,
@@ -177,6 +193,12 @@ class Stage(Spec):
             "$(policy), $(stage), $(objective) and $(since)."
         ),
     )
+
+    @model_validator(mode="after")
+    def _check_limit_if_limited(self) -> Self:
+        limits = self.admission is Admission.LIMIT
+        require((LIMIT_IF_LIMITED, limits is (self.limit is not None)))
+        return self
 
 
 class Recovery(Spec):
@@ -325,6 +347,9 @@ class DecisionStatus(Atomic):
     since: Time = Field(description="Since when the stage is in force.")
     expires: Time | None = Field(
         default=None, description="When a denial ends unless it is renewed before."
+    )
+    limit: LimitStatus | None = Field(
+        default=None, description="In a stage with admission Limit: which deployments pass."
     )
     reason: str = Field(description="Why, in one CamelCase word.")
     message: str = Field(description="Why, in a sentence.")

@@ -9,6 +9,7 @@ from typing import TypeVar
 import aiohttp
 
 from sluice.api.correction import BudgetCorrection
+from sluice.api.limit import Limit
 from sluice.api.policy import Admission, ErrorBudgetPolicy
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjective, ServiceLevelObjectiveStatus
@@ -68,6 +69,12 @@ class Ruling:
     def denies(self) -> bool:
         """Whether changes would be denied, its mode considered."""
         return self.decision.effective is Admission.DENY
+
+    @property
+    def limit(self) -> Limit | None:
+        """Which deployments it lets pass; None if it does not limit them, its mode considered."""
+        limits = self.decision.effective is Admission.LIMIT
+        return self.decision.limit if limits else None
 
     @property
     def known(self) -> bool:

@@ -65,6 +65,9 @@ def _policy(ruling: Ruling) -> dict[str, Any]:
         "name": ruling.policy.metadata.name,
         "stage": ruling.decision.stage,
         "admission": ruling.decision.effective,
+        "limit": None
+        if ruling.limit is None
+        else ruling.limit.model_dump(mode="json", exclude_none=True),
         "reason": ruling.decision.reason,
     }
 

@@ -30,7 +30,7 @@ def exit_status(result: Result) -> Exit:
 
 
 def explanations(result: Result) -> Iterator[str]:
-    """Why the exit status is not 0: a line for everything that is not well; none if all is."""
+    """Why the exit status is not 0, and what is limited; none if all is well."""
     yield from _failures(result)
     for standing in result.standings:
         yield from _of_objective(standing)
@@ -66,6 +66,11 @@ def _of_policy(ruling: Ruling) -> Iterator[str]:
     decision = ruling.decision
     if ruling.denies or decision.blind:
         yield f"{title}: {decision.message}"
+    if ruling.limit is not None:
+        yield (
+            f"{title}: {decision.message} One deployment of each workload passes in "
+            f"{ruling.limit.interval}: `sluice verdict` knows when the last one was"
+        )
     for objective in decision.unknown:
         if objective.reason is Reason.OBJECTIVE_NOT_FOUND:
             yield f"{title}: {objective.message}"

@@ -49,6 +49,7 @@ def _ways(found: Explained) -> list[WayAnswer]:
         earlier=_earlier(found, verdict.governor),
         paused=is_paused(workload, live),
         may_override=found.may_override,
+        pace=verdict.pace,
     )
     return ways(case)
 

@@ -23,6 +23,9 @@ SAYS = {
     Rule.ROLLBACK: "the pod template is that of a retained revision: a rollback",
     Rule.KNOWN_IMAGES: "it runs only images that run already, or ran before",
     Rule.LEAVES: "it would take the workload out of the policy while that is in force",
+    Rule.NOT_COUNTED: "a limit counts deployments of workloads, which this is none of",
+    Rule.WITHIN_LIMIT: "the interval since the last deployment has passed",
+    Rule.LIMITED: "the stage limits deployments",
     Rule.DEPLOYS: "the pod template changes, and nothing exempts that",
 }
 """By rule; all of them."""

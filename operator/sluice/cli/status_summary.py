@@ -24,10 +24,12 @@ from sluice.cli.status_model import (
 )
 from sluice.enforcement.kinds import HOLDS
 from sluice.enforcement.plan import CONTESTED_AFTER
-from sluice.gate.answers import ADMISSIONS, some_deployment
+from sluice.gate.answers import admission_of, some_deployment
 from sluice.kube.kill_switch import KillSwitch
 from sluice.policy.admission import Governor
+from sluice.policy.fingerprint import Fingerprint
 from sluice.policy.judgement import judge
+from sluice.policy.limit import Deployed
 from sluice.policy.override import Active, verdict
 
 SILENT_AFTER = timedelta(seconds=60)
@@ -196,18 +198,36 @@ def _workload(
     change = some_deployment(it.kind, it.namespace, it.name, it.state, user="")
     if not governor.governs(change, it.state):
         return None
-    found = judge(change, [governor], retained=(), killed=killed, now=now)
+    found = judge(
+        change,
+        [governor],
+        retained=(),
+        deployed=_last_deployed(it, governor),
+        killed=killed,
+        now=now,
+    )
     records = governor.policy.status.workloads.changed
     own = [one for one in records if (one.kind, one.name) == (it.kind, it.name)]
     contested = [one for one in own if one.reverts >= CONTESTED_AFTER]
     return WorkloadAnswer(
         kind=it.kind,
         name=it.name,
-        admission=ADMISSIONS[found.outcome],
+        admission=admission_of(found),
         rule=found.rule.value,
         override=found.override or None,
         held=_fields(one for one in own if one.field in HOLDS and one not in contested),
         contested=_fields(contested),
+    )
+
+
+def _last_deployed(it: Subject, governor: Governor) -> tuple[Deployed, ...]:
+    """When a workload that waits for a limit was deployed, as far as the status names it."""
+    decision = governor.policy.status.decision
+    limit = decision.limit if decision is not None else None
+    return tuple(
+        Deployed(one.last, Fingerprint(rest=b"running"))
+        for one in (limit.waiting if limit is not None else ())
+        if (one.kind, one.name) == (it.kind, it.name)
     )
 
 

@@ -23,8 +23,19 @@ from sluice.policy.explanation import minute
 
 _SHOWN = 20
 """Workloads of one policy that are shown without `-o wide`."""
-_STYLES: Styles = {**STYLES, "denied": "bold red", "warned": "yellow", "passes": "green"}
-_MEETS = {Admission.DENY: "denied", Admission.WARN: "warned", Admission.ALLOW: "passes"}
+_STYLES: Styles = {
+    **STYLES,
+    "denied": "bold red",
+    "limited": "red",
+    "warned": "yellow",
+    "passes": "green",
+}
+_MEETS = {
+    Admission.DENY: "denied",
+    Admission.LIMIT: "limited",
+    Admission.WARN: "warned",
+    Admission.ALLOW: "passes",
+}
 
 Row = Mapping[str, str]
 
@@ -186,6 +197,8 @@ def _heading(it: PolicyAnswer) -> tuple[str, str]:
         return "EXPIRED FREEZE", "bold red"
     if it.frozen:
         return "FROZEN", "bold red"
+    if it.admission is Admission.LIMIT:
+        return "LIMITS", "red"
     return ("WARNS", "yellow") if it.admission is Admission.WARN else ("", "")
 
 

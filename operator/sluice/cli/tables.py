@@ -31,6 +31,7 @@ STYLES: Styles = {
     Level.UNKNOWN: "magenta",
     Admission.ALLOW: "green",
     Admission.WARN: "yellow",
+    Admission.LIMIT: "red",
     Admission.DENY: "bold red",
 }
 """How words look that say how bad things are."""

@@ -14,6 +14,7 @@ from sluice.gate.kinds import ROLLOUTS
 from sluice.kube.resources import DEPLOYMENTS
 from sluice.policy.admission import Governor
 from sluice.policy.explanation import minute
+from sluice.policy.limit import Pace
 from sluice.policy.recorded import Recorded
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -37,6 +38,7 @@ class Denied:
         governor: By whom.
         earlier: What it can be rolled back to, newest first; None if that cannot be read.
         paused: Whether it is paused, so that kubectl neither restarts nor rolls it back.
+        pace: Under a limit: when the workload was deployed last, and may be deployed again.
         may_override: Whether the user may create a GateOverride; None if that is not known.
     """
 
@@ -45,6 +47,7 @@ class Denied:
     earlier: Sequence[Earlier] | None
     paused: bool
     may_override: bool | None
+    pace: Pace | None = None
 
 
 def ways(case: Denied) -> list[WayAnswer]:
@@ -57,6 +60,9 @@ def _wait(case: Denied) -> Iterator[WayAnswer]:
     decision, policy = case.governor.decision, case.governor.policy
     if decision is None:
         return
+    if case.pace is not None:
+        text = f"its next deployment may pass after {case.pace.next:%Y-%m-%dT%H:%M:%SZ}"
+        yield WayAnswer(way=Way.WAIT, possible=True, message=text, command=None, at=case.pace.next)
     message, at = _end(decision, policy)
     yield WayAnswer(way=Way.WAIT, possible=True, message=message, command=None, at=at)
 

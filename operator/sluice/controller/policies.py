@@ -15,7 +15,7 @@ from sluice.api.policy import (
     UndoRecord,
     WorkloadsStatus,
 )
-from sluice.controller import policy_plan
+from sluice.controller import limits, policy_plan
 from sluice.controller.complaint import Complaints
 from sluice.controller.lifting import lift, read_live, salvage
 from sluice.controller.policy_plan import Live, Outcome
@@ -221,14 +221,16 @@ class Policies:
         gates = ruled.enforces and self._settings.gate == "native"
         touches = bool(wanted.pause or wanted.annotations or policy.status.workloads.changed)
         live = Live()
-        if gates or touches or gathered.marked:
+        counts = ruled.enforces and decision.limit is not None
+        if gates or touches or gathered.marked or counts:
             live = await read_live(
                 policy,
                 api=self._api,
                 cache=self._cache,
                 kinds=sorted(gathered.existing),
-                revisions_of={it.kind for it in gathered.governed} if gates else (),
+                revisions_of={it.kind for it in gathered.governed} if gates or counts else (),
             )
+        waits = limits.waiting(policy, decision, governed=gathered.governed, live=live, now=now)
         if gates or touches:
             policy = await self._writer.hold(policy)
         existing = await self._writer.gates_of(policy, expected=gates)
@@ -240,6 +242,7 @@ class Policies:
                 governed=gathered.governed,
                 live=live,
                 overrides=gathered.overrides,
+                limit=limits.in_gate(decision, waits),
                 there=existing.there,
                 now=now,
             )
@@ -267,6 +270,7 @@ class Policies:
                 records=records,
                 overrides=gathered.overrides,
                 switch=gathered.switch,
+                limit=limits.in_status(decision, waits),
                 now=now,
             )
 
@@ -302,9 +306,19 @@ class Policies:
             ends.append(decision.blind_since + hold)
         if decision.expires is not None:
             ends.append(decision.expires - hold / 2)  # when it is due for renewal
+        ends += self._waiting(policy)
         # What has ended already is nothing to wait for: it would be due again every second.
         waits = [max((end - now).total_seconds(), 1.0) for end in ends if end >= now]
         return min([self._later(), *waits])
+
+    def _waiting(self, policy: ErrorBudgetPolicy) -> list[datetime]:
+        """When workloads that wait for a limit are due, as its status has just been written."""
+        found = self._cache.get(
+            Key(POLICIES.plural, policy.metadata.namespace, policy.metadata.name)
+        )
+        decision = found.status.decision if isinstance(found, ErrorBudgetPolicy) else None
+        limit = decision.limit if decision is not None else None
+        return [one.next for one in limit.waiting] if limit is not None else []
 
 
 def _decide(gathered: Gathered, now: datetime) -> Ruled:

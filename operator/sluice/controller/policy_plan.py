@@ -8,8 +8,10 @@ from typing import Any
 
 from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import parse_duration
+from sluice.api.limit import LimitStatus
 from sluice.api.override import GateOverride
 from sluice.api.policy import (
+    DENIALS,
     MOST_RECORDS,
     Admission,
     ErrorBudgetPolicy,
@@ -20,7 +22,7 @@ from sluice.api.policy import (
 )
 from sluice.api.reasons import Reason
 from sluice.enforcement import names
-from sluice.enforcement.freeze import Freeze, Override
+from sluice.enforcement.freeze import Freeze, Limit, Override
 from sluice.enforcement.history import workload as with_revisions
 from sluice.enforcement.kinds import HOLDS
 from sluice.enforcement.native import Manifest, Rendered, render
@@ -31,7 +33,7 @@ from sluice.policy.conditions import claims
 from sluice.policy.decision import Decision
 from sluice.policy.expansion import UnknownVariable, annotations
 from sluice.policy.manual import Apart, Ruled
-from sluice.policy.message import DenialParts, denial_parts, warning
+from sluice.policy.message import DenialParts, denial_parts, limit_parts, warning
 from sluice.policy.override import Active, lifts
 from sluice.policy.selection import WorkloadName
 from sluice.policy.status import active_overrides, history, replaced, status_fields
@@ -81,6 +83,7 @@ def gates(
     governed: Iterable[WorkloadName],
     live: Live,
     overrides: Sequence[tuple[GateOverride, Active]],
+    limit: Limit | None = None,
     there: Iterable[Manifest],
     now: datetime,
 ) -> Rendered:
@@ -95,6 +98,7 @@ def gates(
                 governed=set(governed),
                 live=live,
                 overrides=overrides,
+                limit=None if apart else limit,
                 expires=decision.expires or _warned_until(policy, there, now),
             )
         )
@@ -115,10 +119,11 @@ def _freeze(
     governed: set[WorkloadName],
     live: Live,
     overrides: Sequence[tuple[GateOverride, Active]],
+    limit: Limit | None,
     expires: datetime,
 ) -> Freeze:
     """What is denied or warned about by one decision: of all workloads, or of those of `apart`."""
-    denies = decision.effective is Admission.DENY
+    denies = decision.effective in DENIALS
     text = _text(policy, decision)
     by_hand = None if decision.replaces is None else decision.since
     only = apart.workloads if apart else ()
@@ -150,14 +155,16 @@ def _freeze(
         ),
         only=only,
         part=apart.override if apart else "",
+        limit=limit,
     )
 
 
 def _text(policy: ErrorBudgetPolicy, decision: Decision) -> DenialParts:
-    if decision.effective is Admission.DENY:
-        return denial_parts(decision, policy.spec)
-    namespace = policy.metadata.namespace
-    return DenialParts(f"{warning(decision)} Change of ", f" {namespace}/", " passes.")
+    limits = decision.limit is not None
+    if decision.effective in DENIALS:
+        return (limit_parts if limits else denial_parts)(decision, policy.spec)
+    namespace, passes = policy.metadata.namespace, "." if limits else " passes."
+    return DenialParts(f"{warning(decision)} Change of ", f" {namespace}/", passes)
 
 
 def _warned_until(policy: ErrorBudgetPolicy, there: Iterable[Manifest], now: datetime) -> datetime:
@@ -243,6 +250,7 @@ def status_of(
     records: Iterable[UndoRecord],
     overrides: Iterable[tuple[GateOverride, Active]],
     switch: KillSwitch | None,
+    limit: LimitStatus | None = None,
     now: datetime,
 ) -> ErrorBudgetPolicyStatus:
     """The status after a decision was carried out, as far as `outcome` says."""
@@ -257,7 +265,7 @@ def status_of(
     return ErrorBudgetPolicyStatus(
         observed_generation=generation,
         stage=stage,
-        decision=decided,
+        decision=decided.model_copy(update={"limit": limit}),
         timers=timers,
         workloads=WorkloadsStatus(governed=governed, changed=sorted(records, key=_record_key)),
         by_budget=replaced(decision),
@@ -301,6 +309,7 @@ def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) 
     reason = {
         Admission.ALLOW: Reason.NOTHING_TO_ENFORCE,
         Admission.WARN: Reason.WARN_ONLY,
+        Admission.LIMIT: Reason.ENFORCED,
         Admission.DENY: Reason.ENFORCED,
     }[decision.effective]
     message = "; ".join(outcome.dropped[:_SHOWN])

@@ -182,13 +182,13 @@ class PolicyWriter:
         transition = decision.transition
         if transition is None:
             return
-        denies = decision.effective is Admission.DENY
+        actions = {Admission.DENY: "Freeze", Admission.LIMIT: "Limit"}
         event = events.Event(
             kind=POLICIES.kind,
             metadata=policy.metadata,
             type="Warning" if decision.admission is not Admission.ALLOW else "Normal",
             reason=transition.reason,
-            action="Freeze" if denies else "ChangeStage",
+            action=actions.get(decision.effective, "ChangeStage"),
             note=f"{transition.from_ or 'New'} -> {transition.to}: {transition.message}",
         )
         _log.info("stage changed", policy=_name(policy), note=event.note)

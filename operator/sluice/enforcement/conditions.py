@@ -69,6 +69,15 @@ def written_after(instant: datetime) -> str:
     return f"has({fields}) && {fields}.exists(f, {later})"
 
 
+def written_by(instant: str) -> str:
+    """Whether any field was written at the instant of an expression, a timestamp, or later.
+
+    See `written_after`.
+    """
+    fields = "object.metadata.managedFields"
+    return f"has({fields}) && {fields}.exists(f, has(f.time) && timestamp(f.time) >= {instant})"
+
+
 def between(low: str | None, high: str | None) -> str:
     """Whether the workload's kind and name are in [low, high); None is unbounded."""
     bounds = [f"{WORKLOAD} >= {cel.string(low)}"] if low is not None else []

@@ -50,6 +50,31 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A workload (`Workload.key`) that may not be deployed before `until`, and what that says.
+
+    `text` stands between the workload's name and the suffix of the message.
+    """
+
+    workload: str
+    until: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of a freeze that lets deployments pass: those that it does not.
+
+    Args:
+        waiting: the workloads that must wait; any other one may be deployed.
+        leaves: the text for a change that would take a workload out of the policy.
+    """
+
+    waiting: tuple[Waiting, ...]
+    leaves: str
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """What one ErrorBudgetPolicy denies or warns about now.
 
@@ -72,6 +97,7 @@ class Freeze:
         overrides: who may pass nevertheless.
         only: names of the workloads that it is for; all that are governed if there are none.
         part: what tells it from the policy's other freezes; empty for the one of all workloads.
+        limit: which deployments it is about; None for all.
     """
 
     namespace: str
@@ -92,3 +118,4 @@ class Freeze:
     overrides: tuple[Override, ...] = ()
     only: tuple[str, ...] = ()
     part: str = ""
+    limit: Limit | None = None

@@ -8,12 +8,13 @@ Source: Kubernetes, "Validating Admission Policy", admissionregistration.k8s.io/
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import Any
 
 from sluice.enforcement import cel, conditions, names
-from sluice.enforcement.freeze import Freeze
+from sluice.enforcement.freeze import Freeze, Limit
 from sluice.enforcement.kinds import KINDS
 from sluice.enforcement.retained import (
     Dropped,
@@ -50,7 +51,11 @@ def render(freeze: Freeze) -> Rendered:
     Raises:
         ValueError: an instant of `freeze` has no time zone.
     """
-    entries = [entry(workload, freeze.exempt_template_keys) for workload in freeze.workloads]
+    waiting = _waiting(freeze.limit)
+    entries = [
+        replace(entry(workload, freeze.exempt_template_keys), waiting=waiting.get(workload.key, ()))
+        for workload in freeze.workloads
+    ]
     parts = shards(entries)
     lows = [None, *(part[0].workload for part in parts[1:])]
     highs = [*lows[1:], None]
@@ -65,6 +70,15 @@ def render(freeze: Freeze) -> Rendered:
         bindings.append(_manifest(freeze, "ValidatingAdmissionPolicyBinding", name, binding))
     dropped = tuple(one for part in parts for each in part for one in each.dropped)
     return Rendered((*policies, *bindings), dropped)
+
+
+def _waiting(limit: Limit | None) -> dict[str, tuple[str]]:
+    """The literals of the workloads that a limit makes wait, by key."""
+    found = {}
+    for one in limit.waiting if limit is not None else ():
+        until = one.until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found[one.workload] = (cel.json({"until": until, "text": _one_line(one.text)}),)
+    return found
 
 
 def _manifest(freeze: Freeze, kind: str, name: str, spec: Manifest) -> Manifest:
@@ -141,7 +155,10 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
         "restarted": conditions.only_exempt_annotations_differ(),
         **_retained(part),
     }
+    if freeze.limit is not None:
+        variables |= _limit(part)
     harmless = ["variables.restarted", "variables.rolledBack", "variables.declared"]
+    harmless += ["variables.due"] if freeze.limit is not None else []
     passes = [
         "variables.expired",
         f"request.userInfo.username in {cel.strings(freeze.exempt_users)}",
@@ -162,15 +179,24 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
     }
 
 
+def _limit(part: Sequence[Entry]) -> dict[str, str]:
+    """Whether a limit lets the workload be deployed, and if not what it says of it."""
+    waiting = _family("waiting", [(one.workload, one.waiting) for one in part])
+    over = conditions.written_by("timestamp(string(variables.waiting[0].until))")
+    return waiting | {"due": f"size(variables.waiting) == 0 || ({over})"}
+
+
+def _family(name: str, literals: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
+    """Variable `name`, the list of the object's workload's literals, and those that it is from."""
+    maps = {f"{name}{number}": text for number, text in enumerate(chunks(literals))}
+    return {**maps, name: of_this_workload(maps)}
+
+
 def _retained(part: Sequence[Entry]) -> dict[str, str]:
-    variables: dict[str, str] = {}
-    families = {
-        "templates": [(one.workload, one.templates) for one in part],
-        "images": [(one.workload, one.images) for one in part],
+    variables = {
+        **_family("templates", [(one.workload, one.templates) for one in part]),
+        **_family("images", [(one.workload, one.images) for one in part]),
     }
-    for family, literals in families.items():
-        maps = {f"{family}{number}": text for number, text in enumerate(chunks(literals))}
-        variables |= {**maps, family: of_this_workload(maps)}
     same_template = conditions.same_template(
         spec="r.spec",
         metadata="r.meta",
@@ -193,7 +219,14 @@ def _message(freeze: Freeze) -> str:
     prefix = cel.string(_one_line(freeze.message_prefix))
     infix = cel.string(_one_line(freeze.message_infix))
     suffix = cel.string(_one_line(freeze.message_suffix))
-    return f"{prefix} + request.kind.kind + {infix} + object.metadata.name + {suffix}"
+    limit = f" + {_limit_text(freeze.limit)}" if freeze.limit is not None else ""
+    return f"{prefix} + request.kind.kind + {infix} + object.metadata.name{limit} + {suffix}"
+
+
+def _limit_text(limit: Limit) -> str:
+    leaves = cel.string(_one_line(limit.leaves))
+    waits = "!variables.leaves && size(variables.waiting) > 0"
+    return f"({waits} ? string(variables.waiting[0].text) : {leaves})"
 
 
 def _one_line(text: str) -> str:

@@ -36,17 +36,21 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The literals of one workload, newest revision first; `workload` is its key."""
+    """The literals of one workload, newest revision first; `workload` is its key.
+
+    `waiting` is what a limit says of it, if it must wait.
+    """
 
     workload: str
     templates: tuple[str, ...]
     images: tuple[str, ...]
     dropped: tuple[Dropped, ...] = ()
+    waiting: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Characters, with what surrounds the literals in a chunk."""
-        literals = (*self.templates, *self.images)
+        literals = (*self.templates, *self.images, *self.waiting)
         return sum(len(self.workload) + _ENTRY_MARGIN + len(text) for text in literals)
 
 

@@ -24,6 +24,14 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
+class LimitAnswer(_Answer):
+    """How often the workload may be deployed."""
+
+    interval: str = Field(description="One deployment passes in this time.")
+    last: Time | None = Field(description="When it was deployed last; null if that is not known.")
+    next: Time | None = Field(description="When it may be deployed again; null if it may now.")
+
+
 class OverrideAnswer(_Answer):
     """How a freeze can be passed."""
 
@@ -47,7 +55,9 @@ class VerdictAnswer(_Answer):
             "changes pass because nothing is known."
         )
     )
-    admission: Admission = Field(description="What the change would meet: Allow, Warn or Deny.")
+    admission: Admission = Field(
+        description="What the change would meet: Allow, Warn, Limit or Deny."
+    )
     rule: str = Field(description="The rule that settled it, in one CamelCase word.")
     message: str = Field(description="Why, in a sentence.")
     policy: str | None = Field(description="The ErrorBudgetPolicy that settled it.")
@@ -63,6 +73,9 @@ class VerdictAnswer(_Answer):
     )
     recovered_at: Time | None = Field(
         description="When the budget is positive again if nothing more fails."
+    )
+    limit: LimitAnswer | None = Field(
+        description="In a stage that limits deployments: how often; null in any other."
     )
     override: OverrideAnswer | None = Field(description="How a freeze can be passed; null if none.")
 
@@ -141,6 +154,7 @@ def _answer(
         since=None,
         expires=None,
         recovered_at=None,
+        limit=None,
         override=None,
     )
 
@@ -156,7 +170,7 @@ def _governed(
         name=name,
         allowed=found.allowed,
         known=found.rule not in _UNKNOWN,
-        admission=ADMISSIONS[found.outcome],
+        admission=admission_of(found),
         rule=found.rule.value,
         message=_message(found, governor),
         policy=policy,
@@ -167,6 +181,7 @@ def _governed(
         since=decision.since if decision else None,
         expires=decision.expires if decision else None,
         recovered_at=decision.recovered_at if decision else None,
+        limit=_limit(found, governor, now),
         override=OverrideAnswer(
             active=lifting(governor, {name}, now),
             command=(
@@ -177,12 +192,28 @@ def _governed(
     )
 
 
-ADMISSIONS = {
-    Outcome.ALLOWED: Admission.ALLOW,
-    Outcome.WARNED: Admission.WARN,
-    Outcome.DENIED: Admission.DENY,
-}
-"""An outcome in the words of a policy's stages."""
+def admission_of(found: Verdict) -> Admission:
+    """What a verdict comes to, in the words of a policy's stages."""
+    if found.outcome is Outcome.ALLOWED:
+        return Admission.ALLOW
+    if found.outcome is Outcome.WARNED:
+        return Admission.WARN
+    decision = found.governor.decision if found.governor is not None else None
+    limits = decision is not None and decision.limit is not None
+    return Admission.LIMIT if limits else Admission.DENY
+
+
+def _limit(found: Verdict, governor: Governor, now: datetime) -> LimitAnswer | None:
+    limit = governor.decision.limit if governor.decision is not None else None
+    if limit is None:
+        return None
+    pace = found.pace
+    return LimitAnswer(
+        interval=limit.interval,
+        last=None if pace is None else pace.last,
+        next=None if pace is None or not pace.waits(now) else pace.next,
+    )
+
 
 _SAYS = {
     Rule.KILL_SWITCH: "The kill switch lifts all enforcement.",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sluice.gate.answers import WorkloadNotFound, came_back, deployment
 from sluice.gate.judge import Judge
-from sluice.policy.admission import Verdict
+from sluice.policy.admission import Rule, Verdict
+from sluice.policy.limit import counted, pace
 
 CONFIRMATIONS = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
 """Flagger's hooks that wait; its other hooks roll back when they are answered no."""
@@ -36,6 +37,9 @@ def go_ahead(
     if not verdict.allowed and _goes_back(judge, namespace, kind, name, hash_label):
         message = f"{kind} {namespace}/{name} goes back to an earlier revision, which passes."
         return GoAhead(allowed=True, reason="Rollback", message=message)
+    if verdict.rule is Rule.LIMITED and _began_in_time(judge, verdict, namespace, kind, name):
+        message = f"{kind} {namespace}/{name} is in the one deployment of the interval."
+        return GoAhead(allowed=True, reason=Rule.WITHIN_LIMIT.value, message=message)
     return GoAhead(allowed=verdict.allowed, reason=_reason(verdict), message=verdict.message)
 
 
@@ -44,6 +48,23 @@ def _goes_back(judge: Judge, namespace: str, kind: str, name: str, hash_label: s
     uid = workload.uid if workload is not None else ""
     revisions = judge.memory.revisions(namespace, owner=uid)
     return bool(uid) and revisions is not None and came_back(revisions, hash_label=hash_label)
+
+
+def _began_in_time(judge: Judge, verdict: Verdict, namespace: str, kind: str, name: str) -> bool:
+    """Whether the rollout that a workload is in is one that its policy's limit lets pass."""
+    governor, workload = verdict.governor, judge.memory.workload(kind, namespace, name)
+    decision = governor.decision if governor is not None else None
+    if workload is None or governor is None or decision is None or decision.limit is None:
+        return False
+    revisions = judge.memory.deployed(namespace, owner=workload.uid)
+    *earlier, current = counted(revisions, governor.policy.spec.exemptions)
+    began = current.created
+    before_the_limit = began < decision.since
+    return (
+        before_the_limit
+        or not earlier
+        or not pace(decision.limit, earlier[-1].created).waits(began)
+    )
 
 
 def _reason(verdict: Verdict) -> str:

@@ -33,6 +33,9 @@ class Judge:
             change,
             self.memory.governors(change.namespace),
             retained=self.memory.templates(change.namespace, owner=owner),
+            deployed=self.memory.deployed(change.namespace, owner=owner, but=change.after.deploys)
+            if owner
+            else (),
             killed=self.killed,
             now=self.now,
         )

@@ -5,12 +5,15 @@ Source of the paths: Kubernetes apps/v1 and batch/v1, Argo Rollouts v1alpha1, Ka
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from sluice.api.base import parse_time
 from sluice.kube import resources
 from sluice.kube.resources import REPLICA_SETS, Resource
 from sluice.policy.fingerprint import Fingerprint, fingerprint
+from sluice.policy.limit import declarations
 
 Object = Mapping[str, Any]
 
@@ -51,6 +54,8 @@ class Retained:
         deploys: Its pod template.
         hash: The value of its label `pod-template-hash`; empty if it has none.
         returned: Whether it had been the current one before, so that it is there by a rollback.
+        created: When its object was made.
+        annotations: Those of the workload when it was made, as far as they may declare a change.
     """
 
     owner: str
@@ -58,6 +63,8 @@ class Retained:
     deploys: Fingerprint
     hash: str = ""
     returned: bool = False
+    created: datetime | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def kind_named(name: str) -> str | None:
@@ -138,6 +145,8 @@ def retained(resource: Resource, body: Object) -> Retained | None:
         deploys=fingerprint(template),
         hash=_first(metadata, "labels", _HASH_LABELS),
         returned=bool(_first(metadata, "annotations", _FORMERLY)),
+        created=parse_time(stamp) if (stamp := metadata.get("creationTimestamp")) else None,
+        annotations=declarations(metadata.get("annotations")),
     )
 
 

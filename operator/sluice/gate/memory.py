@@ -5,22 +5,26 @@ Of a pod template only digests are kept, and only in namespaces that have a poli
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from sluice.api.override import GateOverride
-from sluice.api.policy import Admission, ErrorBudgetPolicy
+from sluice.api.policy import DENIALS, ErrorBudgetPolicy
 from sluice.api.reading import read
 from sluice.gate import kinds
 from sluice.gate.kinds import REVISIONS, Retained
 from sluice.kube.resources import OVERRIDES, POLICIES, Resource
 from sluice.policy.admission import Change, Governor, State
 from sluice.policy.fingerprint import Fingerprint
+from sluice.policy.limit import Deployed
 from sluice.policy.recorded import frozen_apart, recorded
 
 _log = structlog.get_logger(__name__)
+_UNSEEN = timedelta(seconds=30)
+"""How long a deployment that passed is remembered: by then its revision has been seen, or the API
+server did not take it for another reason."""
 _MOST_GONE = 10_000
 """Deleted workloads that are remembered at most, for whoever creates them again."""
 
@@ -57,6 +61,7 @@ class Memory:
         self._known: set[str] = set()
         self._dropped: set[tuple[str, Name]] = set()
         self._gone: dict[tuple[str, Name], None] = {}
+        self._passed: dict[str, Deployed] = {}
 
     def put(self, resource: Resource, body: dict[str, Any]) -> None:
         """Take an object in. One that makes no sense is left out: it must not stop the others."""
@@ -153,7 +158,7 @@ class Memory:
         change = Change(kind=kind, namespace=key[0], name=key[1], user="", after=state)
         return any(
             ruled.decision is not None
-            and ruled.decision.effective(self._clock()) is Admission.DENY
+            and ruled.decision.effective(self._clock()) in DENIALS
             and one.governs(change, state)
             for one in self.governors(key[0])
             for ruled in one.rulings(change)
@@ -213,6 +218,31 @@ class Memory:
         """`revisions`, for a verdict."""
         found = self.revisions(namespace, owner=owner)
         return None if found is None else tuple(one.deploys for one in found)
+
+    def deployed(
+        self, namespace: str, *, owner: str, but: Fingerprint | None = None
+    ) -> tuple[Deployed, ...]:
+        """A workload's revisions, and the one that has just passed here and has none yet.
+
+        `but` is a template of which that it has just passed does not count: it is sent again.
+        """
+        found = [
+            Deployed(one.created, one.deploys, one.annotations)
+            for one in self.revisions(namespace, owner=owner) or ()
+            if one.created is not None
+        ]
+        passed = self._passed.get(owner)
+        again = passed is not None and but is not None and passed.deploys.equals(but)
+        if passed is not None and not again and self._clock() - passed.created < _UNSEEN:
+            found.append(passed)
+        return tuple(found)
+
+    def passed(self, owner: str, deploys: Fingerprint | None) -> None:
+        """A deployment that a limit counts was let through: its revision will be seen later."""
+        now = self._clock()
+        self._passed = {uid: it for uid, it in self._passed.items() if now - it.created < _UNSEEN}
+        if deploys is not None:
+            self._passed[owner] = Deployed(now, deploys)
 
     def unlisted(self) -> list[str]:
         """Namespaces with a policy whose revisions have not been listed yet."""

@@ -59,6 +59,8 @@ class Webhook:
             self._count(Outcome.ALLOWED, "NotJudged")
             return None
         verdict = self._judge.verdict(found.change, owner=found.owner)
+        if verdict.counts and not request.get("dryRun"):
+            self._judge.memory.passed(found.owner, found.change.after.deploys)
         self._count(verdict.outcome, verdict.rule)
         if verdict.annotations:
             change = found.change

@@ -7,6 +7,7 @@ from enum import StrEnum
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.policy.fingerprint import Fingerprint
+from sluice.policy.limit import Pace
 from sluice.policy.recorded import Recorded
 
 _GOVERNED_AS = {"Rollout": "Deployment"}
@@ -43,6 +44,9 @@ class Rule(StrEnum):
     KNOWN_IMAGES = "KnownImages"
     LEAVES = "Leaves"
     DEPLOYS = "Deploys"
+    NOT_COUNTED = "NotCounted"
+    WITHIN_LIMIT = "WithinLimit"
+    LIMITED = "Limited"
 
 
 _SILENT = frozenset({Rule.UNCHANGED, Rule.UNDECIDED, Rule.STAGE})
@@ -151,6 +155,8 @@ class Verdict:
         message: Of a denial: what its author reads.
         warnings: What the author of a change that passes reads.
         override: The override that lets it pass.
+        pace: Under a limit: when the workload was deployed last, and may be deployed again.
+        counts: Whether a limit lets it pass as the one of its interval.
     """
 
     outcome: Outcome
@@ -159,6 +165,8 @@ class Verdict:
     message: str = ""
     warnings: tuple[str, ...] = ()
     override: str = ""
+    pace: Pace | None = None
+    counts: bool = False
 
     @property
     def allowed(self) -> bool:

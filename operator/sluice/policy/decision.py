@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sluice.api.durations import parse_duration
+from sluice.api.limit import Limit
 from sluice.api.policy import (
+    DENIALS,
     Admission,
     Blindness,
     ErrorBudgetPolicySpec,
@@ -23,7 +25,7 @@ from sluice.policy.objective import ObjectiveState
 from sluice.policy.outcome import Outcome, outcome
 from sluice.policy.sight import look
 
-_SEVERITY = {Admission.ALLOW: 0, Admission.WARN: 1, Admission.DENY: 2}
+_SEVERITY = {admission: rank for rank, admission in enumerate(Admission)}
 _REACH = {Mode.OBSERVE: Admission.ALLOW, Mode.WARN: Admission.WARN, Mode.ENFORCE: Admission.DENY}
 
 
@@ -45,8 +47,8 @@ class Decision:
         recovered_at: When that budget is positive again if nothing more fails.
         recovering_since: Since when the conditions for a milder stage have held.
         blind_since: Since when the budget that matters has been unknown.
-        expires: When an effective Deny ends unless it is renewed, and when a manual freeze ends;
-            None for the rest.
+        expires: When an effective Limit or Deny ends unless it is renewed, and when a manual freeze
+            ends; None for the rest.
         unknown: The selected objectives whose budgets are unknown, by name.
         transition: The change of stage, if this decision is one.
         replaces: Of a manual freeze: the decision by the budgets that would hold without it.
@@ -88,6 +90,11 @@ class Decision:
     def severity(self) -> tuple[int, int]:
         """How much it hinders, for comparing: what a change meets, then whatever the mode."""
         return _SEVERITY[self.effective], _SEVERITY[self.admission]
+
+    @property
+    def limit(self) -> Limit | None:
+        """Which deployments pass, whatever the mode; None if nothing limits them."""
+        return self.stage_spec.limit if self.replaces is None else None
 
     @property
     def frozen(self) -> bool:
@@ -162,7 +169,7 @@ def decide(
         recovered_at=shown.recovered_at,
         recovering_since=found.recovering_since,
         blind_since=found.blind_since,
-        expires=_expires(spec, found, before, now) if effective is Admission.DENY else None,
+        expires=_expires(spec, found, before, now) if effective in DENIALS else None,
         unknown=view.unknown,
         transition=_transition(before, stage.name, found, shown, cause=cause, now=now),
     )

@@ -154,7 +154,8 @@ def _stage_that_stops(stages: Sequence[Stage], in_force: int) -> int:
 
 
 def _verb(stage: Stage) -> str:
-    return "freeze" if stage.admission is Admission.DENY else _name(stage)
+    verbs = {Admission.DENY: "freeze", Admission.LIMIT: "limit"}
+    return verbs.get(stage.admission) or _name(stage)
 
 
 def _name(stage: Stage) -> str:

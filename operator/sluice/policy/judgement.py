@@ -4,16 +4,19 @@ Nothing is decided about budgets here: what holds is read from the policies' sta
 gate renders the same rules as CEL; docs/guides/gates.md says where the two differ.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sluice.api.policy import Admission, Exemptions
+from sluice.api.limit import LimitStatus
+from sluice.api.policy import DENIALS, Admission, Exemptions
 from sluice.policy.admission import Change, Governor, Outcome, Rule, Verdict
 from sluice.policy.explanation import shorten
 from sluice.policy.fingerprint import Fingerprint
-from sluice.policy.message import denial, warning
+from sluice.policy.limit import Deployed, last_deploy, newly_declared, pace, why_not
+from sluice.policy.message import LEAVES, denial, warning
 from sluice.policy.override import in_force, lifts, means
+from sluice.policy.recorded import Recorded
 
 WARNING_LIMIT = 256
 """Characters of a warning; the API server cuts what is longer."""
@@ -26,6 +29,7 @@ _PASSES = {
     Rule.KNOWN_IMAGES: "Only images that run already, or ran before, are started, which passes",
     Rule.RECREATED: "A workload that is created again passes, and is recorded as a way around",
     Rule.REVISIONS_UNKNOWN: "Whether this is a rollback is not known yet, so it passes",
+    Rule.NOT_COUNTED: "What runs before a deployment is not counted and passes",
 }
 """What passes a freeze and should know that there is one."""
 
@@ -37,6 +41,7 @@ class _Case:
     change: Change
     governor: Governor
     retained: Collection[Fingerprint] | None
+    deployed: Collection[Deployed]
     killed: bool
     now: datetime
 
@@ -46,6 +51,7 @@ def judge(
     governors: Iterable[Governor],
     *,
     retained: Collection[Fingerprint] | None,
+    deployed: Collection[Deployed] = (),
     killed: bool,
     now: datetime,
 ) -> Verdict:
@@ -56,6 +62,7 @@ def judge(
         governors: The policies of its namespace, by name.
         retained: What may be gone back to: the workload's retained revisions; for a change that
             only starts a deployment, those of all workloads of the namespace. None: not known.
+        deployed: The workload's revisions, as far as they are known; what a limit goes by.
         killed: Whether the kill switch lifts all enforcement.
         now: An aware time.
     """
@@ -64,7 +71,7 @@ def judge(
         return Verdict(Outcome.ALLOWED, settled)
     subject = change.after if change.before is None else change.before
     found = [
-        _verdict(_Case(change, ruled, retained, killed, now))
+        _verdict(_Case(change, ruled, retained, deployed, killed, now))
         for one in governors
         if one.governs(change, subject)
         for ruled in one.rulings(change)
@@ -74,7 +81,11 @@ def judge(
     strictest = max(found, key=lambda one: (_SEVERITY[one.outcome], len(one.warnings)))
     if not strictest.allowed:
         return strictest
-    return replace(strictest, warnings=tuple(text for one in found for text in one.warnings))
+    return replace(
+        strictest,
+        warnings=tuple(text for one in found for text in one.warnings),
+        counts=any(one.counts for one in found),
+    )
 
 
 def _whoever_governs(change: Change) -> Rule | None:
@@ -93,15 +104,48 @@ def _verdict(case: _Case) -> Verdict:
     rule, override = _rule(case)
     if decision is None or rule not in {Rule.LEAVES, Rule.DEPLOYS}:
         text = _PASSES.get(rule)
-        frozen = decision is not None and decision.effective(case.now) is Admission.DENY
-        notes = (f"{text} the freeze of ErrorBudgetPolicy {governor.name}.",) if text else ()
-        warnings = tuple(shorten(note, WARNING_LIMIT) for note in notes) if frozen else ()
+        denies = decision is not None and decision.effective(case.now) in DENIALS
+        what = "limit" if decision is not None and decision.limit is not None else "freeze"
+        notes = (f"{text} the {what} of ErrorBudgetPolicy {governor.name}.",) if text else ()
+        warnings = tuple(shorten(note, WARNING_LIMIT) for note in notes) if denies else ()
         return Verdict(Outcome.ALLOWED, rule, governor, warnings=warnings, override=override)
-    change = case.change
+    if decision.limit is not None:
+        return _limited(case, decision, decision.limit, rule)
+    return _stopped(case, decision, rule)
+
+
+def _limited(case: _Case, decision: Recorded, limit: LimitStatus, rule: Rule) -> Verdict:
+    """What becomes of a deployment in a stage that lets some pass."""
+    governor = case.governor
+    if rule is Rule.LEAVES:
+        return _stopped(case, decision, rule, why=LEAVES)
+    last = last_deploy(case.deployed, governor.policy.spec.exemptions)
+    found = None if last is None else pace(limit, last)
+    if found is not None and found.waits(case.now):
+        verdict = _stopped(case, decision, Rule.LIMITED, why=why_not(limit, found))
+        return replace(verdict, pace=found)
+    after = pace(limit, case.now).next
+    text = (
+        f"ErrorBudgetPolicy {governor.name}: one deploy passes in {limit.interval}; "
+        f"after this one the next may pass after {after:%Y-%m-%dT%H:%M:%SZ}."
+    )
+    return Verdict(
+        Outcome.ALLOWED,
+        Rule.WITHIN_LIMIT,
+        governor,
+        warnings=(shorten(text, WARNING_LIMIT),),
+        pace=found,
+        counts=True,
+    )
+
+
+def _stopped(case: _Case, decision: Recorded, rule: Rule, *, why: str = "") -> Verdict:
+    """A change that is denied, or passes with a warning in a policy that only warns."""
+    change, governor = case.change, case.governor
     act = "Creation" if change.before is None else "Change"
     if decision.effective(case.now) is Admission.WARN:
         where = f"{change.namespace}/{change.name}"
-        text = f"{warning(decision)} {act} of {change.kind} {where} passes."
+        text = f"{warning(decision, why=why)} {act} of {change.kind} {where} passes."
         warnings = (shorten(text, WARNING_LIMIT),)
         return Verdict(Outcome.WARNED, rule, governor, warnings=warnings)
     text = denial(
@@ -110,6 +154,7 @@ def _verdict(case: _Case) -> Verdict:
         workload_kind=change.kind,
         workload_name=change.name,
         act=act,
+        why=why,
     )
     return Verdict(Outcome.DENIED, rule, governor, message=text)
 
@@ -173,36 +218,40 @@ def _kind_of_change(case: _Case) -> Rule:
         return Rule.CHANGE_TYPE
     if case.retained is None:
         return Rule.REVISIONS_UNKNOWN
+    if case.change.starts:
+        return _kind_of_start(case, case.retained)
     if after is None:
         return Rule.DEPLOYS
-    if case.change.starts:
-        known = frozenset(image for one in case.retained for image in one.images)
-        return Rule.KNOWN_IMAGES if after.images and after.images <= known else Rule.DEPLOYS
     back = any(after.equals(one, ignoring=exempt) for one in case.retained)
     return Rule.ROLLBACK if back else Rule.DEPLOYS
+
+
+def _kind_of_start(case: _Case, retained: Collection[Fingerprint]) -> Rule:
+    """Of something that starts a deployment, which itself is none."""
+    if _limits(case):
+        return Rule.NOT_COUNTED
+    starts = case.change.after.deploys
+    known = frozenset(image for one in retained for image in one.images)
+    known_only = starts is not None and starts.images and starts.images <= known
+    return Rule.KNOWN_IMAGES if known_only else Rule.DEPLOYS
+
+
+def _limits(case: _Case) -> bool:
+    """Whether the stage counts deployments of workloads, of which a hook's Job is none."""
+    decision = case.governor.decision
+    return decision is not None and decision.limit is not None
 
 
 def _declares_type(change: Change, exemptions: Exemptions) -> bool:
     """Whether the update itself declares a change of an exempt type.
 
-    A declaration that is there already is one of an earlier change: left in a manifest it must not
-    let the next one pass. What is created has nothing before it to tell the two apart by.
+    What is created has nothing before it to tell a declaration from an earlier change's by.
     """
     before, after = change.before, change.after
     if before is None:
         return False
     places = ((before.labels, after.labels), (before.annotations, after.annotations))
-    return any(_newly_declared(old, new, exemptions) for old, new in places)
-
-
-def _newly_declared(old: Mapping[str, str], new: Mapping[str, str], exemptions: Exemptions) -> bool:
-    key = exemptions.change_type_key
-    value = new.get(key)
-    if value is None or value == old.get(key):
-        return False
-    return any(
-        value == one or value.startswith((f"{one}.", f"{one}/")) for one in exemptions.change_types
-    )
+    return any(newly_declared(old, new, exemptions) for old, new in places)
 
 
 def lifting(governor: Governor, called: Collection[str], now: datetime) -> list[str]:

@@ -13,6 +13,9 @@ from typing import Protocol
 from sluice.api.policy import Admission, ErrorBudgetPolicySpec
 from sluice.policy.explanation import UNCUT, minute, shorten
 
+LEAVES = "it would take the workload out of the policy"
+"""Why a limit denies a change that would let the next ones pass unlimited."""
+
 DENIAL_LIMIT = 600
 """Characters of a denial at most."""
 
@@ -22,6 +25,9 @@ ESSENTIAL_LIMIT = 120
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _WIDTHS = (UNCUT, 120, 63, 40, 24, 16, 8)
 """How far names are cut, until a text fits; at the last width every text does."""
+
+_LONGEST_REASON = 160
+"""Characters of why a limit denies a change, at most."""
 
 _LONGEST_KIND = 63
 """Characters of a kind's name at most."""
@@ -84,11 +90,15 @@ def denial(
     workload_kind: str,
     workload_name: str,
     act: str = "Change",
+    why: str = "",
 ) -> str:
-    """What the author of a denied change reads, `DENIAL_LIMIT` characters at most."""
+    """What the author of a denied change reads, `DENIAL_LIMIT` characters at most.
+
+    `why` is what a limit has against it; empty for a freeze.
+    """
     kind = shorten(workload_kind, _LONGEST_KIND)
     for width in _WIDTHS:
-        parts = _parts(decision, spec, width, act=act)
+        parts = _parts(decision, spec, width, act=act, why=why)
         name = shorten(workload_name, width)
         text = f"{parts.prefix}{kind}{parts.infix}{name}{parts.suffix}"
         if len(text) <= DENIAL_LIMIT:
@@ -111,30 +121,44 @@ def denial_parts(decision: Ruling, spec: ErrorBudgetPolicySpec) -> DenialParts:
     return replace(parts, suffix=parts.suffix + _recovery(decision, room=room))
 
 
-def warning(decision: Ruling) -> str:
+def limit_parts(decision: Ruling, spec: ErrorBudgetPolicySpec) -> DenialParts:
+    """`denial_parts` for a limit: between the name and the suffix comes ` denied: ` and why."""
+    limit = DENIAL_LIMIT - UNCUT - max(map(len, spec.workloads.kinds)) - _LONGEST_REASON
+    for width in _WIDTHS:
+        parts = _parts(decision, spec, width, why=LEAVES)
+        parts = replace(parts, suffix=parts.suffix.partition(LEAVES)[2])
+        if len(parts.prefix) + len(parts.infix) + len(parts.suffix) <= limit:
+            break
+    return parts
+
+
+def warning(decision: Ruling, *, why: str = "") -> str:
     """What the author of a change reads that passes with a warning.
 
     The first `ESSENTIAL_LIMIT` characters hold the essential part. In a stage that denies, with a
-    policy that only warns, it goes on to say so.
+    policy that only warns, it goes on to say so; `why` is what a limit would have against it.
     """
     text = _essential(decision)
     if decision.admission is Admission.DENY and not decision.frozen:
         text += " In mode Enforce this change WOULD be denied."
+    elif why:
+        text += f" In mode Enforce this change WOULD be denied: {why}."
     return text
 
 
 def _parts(
-    decision: Ruling, spec: ErrorBudgetPolicySpec, width: int, *, act: str = "Change"
+    decision: Ruling, spec: ErrorBudgetPolicySpec, width: int, *, act: str = "Change", why: str = ""
 ) -> DenialParts:
     namespace = shorten(decision.namespace, width)
+    what, reason = ("LIMITED", f": {why}") if why else ("FROZEN", "")
     return DenialParts(
         prefix=(
-            f"FROZEN by ErrorBudgetPolicy {namespace}/{shorten(decision.policy, width)}: "
+            f"{what} by ErrorBudgetPolicy {namespace}/{shorten(decision.policy, width)}: "
             f"{decision.cause.sentence(width=width, brief=width == _WIDTHS[-1])}, "
             f"since {minute(decision.since)}. {act} of "
         ),
         infix=f" {namespace}/",
-        suffix=f" denied; {_allowed(spec)} are allowed. Override: kubectl sluice override.",
+        suffix=f" denied{reason}; {_allowed(spec)} are allowed. Override: kubectl sluice override.",
     )
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sluice.api.limit import LimitStatus
 from sluice.api.override import Effect
-from sluice.api.policy import Admission, DecisionStatus, ErrorBudgetPolicy
+from sluice.api.policy import DENIALS, Admission, DecisionStatus, ErrorBudgetPolicy
 from sluice.api.reasons import Reason
 from sluice.policy.explanation import UNCUT, shorten
 
@@ -37,6 +38,7 @@ class Recorded:
         recorded: What a change met when this was written.
         since: Since when the stage is in force.
         expires: When a denial ends unless it is renewed; None for the rest.
+        limit: Which deployments pass the stage, whatever the mode; None if it does not limit them.
         reason: Why, in one word.
         cause: Why, in words.
         objective: The objective that decided; None if none did.
@@ -52,6 +54,7 @@ class Recorded:
     recorded: Admission
     since: datetime
     expires: datetime | None
+    limit: LimitStatus | None
     reason: str
     cause: Told
     objective: str | None
@@ -76,7 +79,7 @@ class Recorded:
     def expired(self, now: datetime) -> bool:
         """Whether a denial has ended because nobody renewed it, or what has an end has ended."""
         if self.expires is None:
-            return self.frozen
+            return self.recorded in DENIALS
         return self.expires <= now
 
 
@@ -123,6 +126,7 @@ def _recorded(
         recorded=decision.admission,
         since=decision.since,
         expires=decision.expires,
+        limit=decision.limit,
         reason=decision.reason,
         cause=Told(decision.message.removesuffix(".")),
         objective=decision.objective,

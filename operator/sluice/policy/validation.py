@@ -26,6 +26,7 @@ def validate(spec: ErrorBudgetPolicySpec) -> list[Problem]:
         *_unreachable(spec.stages),
         *_inescapable(spec),
         *_annotations(spec.stages),
+        *_limits(spec.stages),
         *_durations(spec),
     ]
 
@@ -101,6 +102,13 @@ def _wrong_key(key: str) -> str | None:
         if domain == reserved or domain.endswith(f".{reserved}"):
             return f"keys under {reserved} are reserved: use a domain of your own"
     return None
+
+
+def _limits(stages: Sequence[Stage]) -> Iterator[Problem]:
+    for index, stage in enumerate(stages):
+        if stage.limit is not None and parse_duration(stage.limit.interval) < _SHORTEST:
+            path, length = f"spec.stages[{index}].limit.interval", stage.limit.interval
+            yield Problem(path, f"{length} is too short: it must be at least 1s")
 
 
 def _durations(spec: ErrorBudgetPolicySpec) -> Iterator[Problem]:

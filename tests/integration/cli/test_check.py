@@ -60,6 +60,7 @@ def test_the_output_is_exactly_this(check_at: Run) -> None:
                 "name": "default",
                 "stage": "Healthy",
                 "admission": "Allow",
+                "limit": None,
                 "reason": "WithinBudget",
             }
         ],

@@ -99,6 +99,7 @@ def test_a_policy_alone_needs_no_source_and_has_nothing_to_decide_on(check: Chec
                 "name": "default",
                 "stage": "Healthy",
                 "admission": "Allow",
+                "limit": None,
                 "reason": "NoObjectives",
             }
         ],

@@ -5,6 +5,7 @@ import json
 import os
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -77,8 +78,10 @@ def standing(
     return Standing(Declared("slo.yaml, document 1", slo), status, state, None)
 
 
-def ruling(*standings: Standing) -> Ruling:
-    spec = ErrorBudgetPolicySpec.model_validate({"objectives": {"selector": {}}, "mode": "Enforce"})
+def ruling(*standings: Standing, **fields: Any) -> Ruling:
+    spec = ErrorBudgetPolicySpec.model_validate(
+        {"objectives": {"selector": {}}, "mode": "Enforce", **fields}
+    )
     policy = ErrorBudgetPolicy(metadata=ObjectMeta(name="default", namespace="shop"), spec=spec)
     decision = decide(
         spec=spec,

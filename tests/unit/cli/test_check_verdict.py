@@ -1,5 +1,6 @@
 """The exit status, and what is said of it."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveStatus
 from sluice.cli.check_evaluation import Result, Standing
+from sluice.cli.check_report import as_json
 from sluice.cli.check_verdict import Exit, exit_status, explanations
 from sluice.indicators.failure import Failure
 from tests.unit.cli.test_check_report import ruling, standing
@@ -73,3 +75,30 @@ def test_each_objective_that_is_not_well_has_a_line() -> None:
         ),
         "ServiceLevelObjective shop/unknown: TooFewEvents: 3 events in the window",
     ]
+
+
+LIMITING = [
+    {"name": "Healthy"},
+    {
+        "name": "Low",
+        "when": {"remainingBelow": "20"},
+        "admission": "Limit",
+        "limit": {"interval": "7d"},
+    },
+]
+
+
+def test_a_limit_denies_nothing_here_and_says_where_to_ask() -> None:
+    found = Result([LOW], [ruling(LOW, stages=LIMITING)])
+    assert exit_status(found) is Exit.WELL
+    (line,) = explanations(found)
+    assert line.endswith(
+        "One deployment of each workload passes in 7d: `sluice verdict` knows when the last one was"
+    )
+    assert json.loads(as_json(found))["policies"][0]["limit"] == {"interval": "7d"}
+
+
+def test_a_limit_that_is_only_observed_is_not_told_of() -> None:
+    found = Result([LOW], [ruling(LOW, stages=LIMITING, mode="Observe")])
+    assert list(explanations(found)) == []
+    assert json.loads(as_json(found))["policies"][0]["limit"] is None

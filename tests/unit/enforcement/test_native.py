@@ -8,7 +8,7 @@ import pytest
 from sluice.api.metadata import LabelRequirement, LabelSelector
 from sluice.enforcement import cel
 from sluice.enforcement.conditions import WORKLOAD, selected
-from sluice.enforcement.freeze import Freeze, Override, Revision, Workload
+from sluice.enforcement.freeze import Freeze, Limit, Override, Revision, Waiting, Workload
 from sluice.enforcement.native import render
 from sluice.enforcement.retained import SHARD_LIMIT, entry
 from tests.unit.enforcement.cel_reader import read
@@ -130,6 +130,59 @@ def test_the_content_hash_tells_every_change(change: dict[str, Any]) -> None:
 
     assert hashes(replace(FREEZE, **change)) != hashes(FREEZE)
     assert hashes(FREEZE) == hashes(replace(FREEZE))
+
+
+LIMITED = replace(
+    FREEZE,
+    limit=Limit(
+        waiting=(
+            Waiting("Deployment/web", FREEZE.expires, " denied: one deploy in 7d"),
+            Waiting("StatefulSet/db", FREEZE.expires, " denied: later"),
+        ),
+        leaves=" denied: it would leave",
+    ),
+    workloads=tuple(
+        Workload(kind, name, {}) for kind, name in (("Deployment", "web"), ("StatefulSet", "db"))
+    ),
+)
+
+
+def test_a_limit_is_a_literal_for_each_workload_that_must_wait() -> None:
+    spoken = variables(policies(LIMITED)[0])
+    assert read(spoken["waiting0"]) == {
+        "Deployment/web": [{"until": "2026-08-20T11:04:00Z", "text": " denied: one deploy in 7d"}],
+        "StatefulSet/db": [{"until": "2026-08-20T11:04:00Z", "text": " denied: later"}],
+    }
+
+
+def test_a_limit_that_makes_nobody_wait_still_keeps_workloads_in_the_policy() -> None:
+    freeze = replace(FREEZE, limit=Limit(waiting=(), leaves=" denied: it would leave"))
+    spoken = variables(policies(freeze)[0])
+    assert (spoken["waiting"], "waiting0" in spoken) == ("[]", False)
+    (validation,) = policies(freeze)[0]["spec"]["validations"]
+    assert "!variables.leaves && (" in validation["expression"]
+    assert "' denied: it would leave'" in validation["messageExpression"]
+
+
+def test_what_makes_workloads_wait_is_divided_among_shards_as_they_are() -> None:
+    names = [f"web-{number:05}" for number in range(4000)]
+    limit = Limit(
+        waiting=tuple(
+            Waiting(f"Deployment/{name}", FREEZE.expires, " denied: " + "x" * 150) for name in names
+        ),
+        leaves="",
+    )
+    workloads = tuple(Workload("Deployment", name, {}) for name in names)
+    rendered = policies(replace(FREEZE, limit=limit, workloads=workloads))
+    assert len(rendered) > 1
+    found: list[str] = []
+    for one in rendered:
+        spoken = variables(one)
+        chunks = [text for name, text in spoken.items() if name.startswith("waiting")]
+        assert sum(map(len, spoken.values())) < SHARD_LIMIT * 1.2
+        assert all(len(text) < cel.MAX_EXPRESSION for text in chunks)
+        found += [key for text in chunks if text[0] == "{" for key in read(text)]
+    assert sorted(found) == [f"Deployment/{name}" for name in names]
 
 
 def test_a_message_is_one_line_whatever_it_is_made_of() -> None:

@@ -51,6 +51,7 @@ async def test_a_frozen_workload_is_denied_with_everything_that_is_known_of_it()
         "since": "2026-08-20T10:04:00Z",
         "expires": "2026-08-20T11:00:00Z",
         "recoveredAt": "2026-09-01T10:00:00Z",
+        "limit": None,
         "override": {
             "active": [],
             "command": "kubectl sluice override web --namespace shop --policy default "

@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.api.policy import Admission, ErrorBudgetPolicySpec, ErrorBudgetPolicyStatus
+from sluice.api.policy import DENIALS, Admission, ErrorBudgetPolicySpec, ErrorBudgetPolicyStatus
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level
 from sluice.policy.decision import Decision
@@ -19,8 +19,8 @@ from sluice.policy.status import memory_from_status, status_fields
 from sluice.policy.validation import validate
 from tests.unit.policy.examples import HOUR, MINUTE, T0, decided, known, run, spec_of, unknown
 
-SEVERITY = {Admission.ALLOW: 0, Admission.WARN: 1, Admission.DENY: 2}
-REACH = {"Observe": 0, "Warn": 1, "Enforce": 2}
+SEVERITY = {Admission.ALLOW: 0, Admission.WARN: 1, Admission.LIMIT: 2, Admission.DENY: 3}
+REACH = {"Observe": 0, "Warn": 1, "Enforce": 3}
 
 percentages = st.decimals(-500, 100, places=3)
 levels = st.sampled_from([Level.OK, Level.WARNING, Level.CRITICAL, Level.PAGE])
@@ -44,7 +44,9 @@ def specs(draw: st.DrawFn) -> ErrorBudgetPolicySpec:
     stages: list[dict[str, object]] = [{"name": "S0"}]
     for number in range(1, draw(st.integers(2, 4))):
         admission = draw(st.sampled_from([it.value for it in Admission]))
-        stages.append({"name": f"S{number}", "when": draw(conditions()), "admission": admission})
+        limit = {"limit": {"interval": "7d"}} if admission == "Limit" else {}
+        stage = {"name": f"S{number}", "when": draw(conditions()), "admission": admission}
+        stages.append(stage | limit)
         if validate(spec_of(stages=stages)):
             stages.pop()
             break
@@ -194,12 +196,12 @@ def test_the_effective_admission_exceeds_neither_the_mode_nor_the_stage(
 
 
 @given(specs(), timelines(objectives()))
-def test_exactly_a_freeze_expires_and_always_in_time(
+def test_exactly_what_denies_expires_and_always_in_time(
     spec: ErrorBudgetPolicySpec, timeline: list[tuple[timedelta, list[ObjectiveState]]]
 ) -> None:
     hold = {"5m": 5 * MINUTE, "1h": HOUR}[spec.when_blind.hold_for]
     for (at, _), decision in zip(timeline, run(timeline, spec=spec), strict=True):
-        assert (decision.expires is not None) == decision.frozen
+        assert (decision.expires is not None) == (decision.effective in DENIALS)
         if decision.expires is not None:
             assert T0 + at < decision.expires <= T0 + at + hold
 

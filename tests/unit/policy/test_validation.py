@@ -114,6 +114,21 @@ def test_a_spec_that_can_be_decided_has_no_problem(fields: dict[str, Any]) -> No
             "spec.stages[1].annotate[a/b/c]",
             "this is no annotation key",
         ),
+        (
+            {
+                "stages": [
+                    {"name": "Healthy"},
+                    {
+                        "name": "Warning",
+                        "when": {"remainingBelow": "50"},
+                        "admission": "Limit",
+                        "limit": {"interval": "0s"},
+                    },
+                ]
+            },
+            "spec.stages[1].limit.interval",
+            "0s is too short",
+        ),
         ({"recovery": {"for": "0s"}}, "spec.recovery.for", "0s is too short"),
         ({"whenBlind": {"holdFor": "0m"}}, "spec.whenBlind.holdFor", "0m is too short"),
         ({"whenBlind": {"holdFor": "999ms"}}, "spec.whenBlind.holdFor", "at least 1s"),
