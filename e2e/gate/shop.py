@@ -14,12 +14,12 @@ from sluice.api.limit import Limit
 from sluice.api.metadata import LabelSelector
 from sluice.api.policy import Exemptions
 from sluice.enforcement.deploys import deployed
-from sluice.enforcement.freeze import Freeze, Waiting, Workload
+from sluice.enforcement.freeze import Approved, Freeze, Waiting, Workload
 from sluice.enforcement.freeze import Limit as GateLimit
 from sluice.enforcement.history import workload
 from sluice.enforcement.kinds import KINDS
 from sluice.enforcement.native import Manifest, Rendered, render
-from sluice.policy.limit import last_deploy, pace, why_not
+from sluice.policy.limit import UNAPPROVED, last_deploy, pace, too_early
 from sluice.policy.message import LEAVES
 
 Object = dict[str, Any]
@@ -156,8 +156,11 @@ class Shop:
             workloads=self.workloads(),
         )
 
-    def limit(self, interval: str) -> Freeze:
-        """A limit of deployments of everything here, as the controller works it out."""
+    def limit(self, interval: str, *approved: str) -> Freeze:
+        """A limit of deployments of everything here, as the controller works it out.
+
+        `approved` are keys of workloads.
+        """
         revisions, waiting = deployed(self.retained()), []
         items = self.get("deployments,statefulsets,daemonsets", "-lgate=on")["items"]
         for one in items:
@@ -166,19 +169,24 @@ class Shop:
             if last is not None:
                 found = pace(limit, last)
                 key = f"{one['kind']}/{one['metadata']['name']}"
-                waiting.append(Waiting(key, found.next, f" denied: {why_not(limit, found)}"))
+                waiting.append(Waiting(key, found.next, f" denied: {too_early(limit, found)}"))
         return replace(
             self.freeze(),
             message_prefix="LIMITED by a test: change of ",
             message_suffix="; scaling, restart and rollback are allowed.",
-            limit=GateLimit(tuple(waiting), f" denied: {LEAVES}"),
+            limit=GateLimit(
+                waiting=tuple(waiting),
+                leaves=f" denied: {LEAVES}",
+                approved=tuple(Approved(key, later(hours=1)) for key in approved),
+                unapproved=f" denied: {UNAPPROVED}",
+            ),
         )
 
     @contextmanager
-    def limited(self, interval: str) -> Iterator[None]:
+    def limited(self, interval: str, *approved: str) -> Iterator[None]:
         """The limit in force."""
         self.deploy(deployment(CANARY))
-        with enforced(self.plane, render(self.limit(interval)).manifests):
+        with enforced(self.plane, render(self.limit(interval, *approved)).manifests):
             self.await_limit()
             yield
 

@@ -229,15 +229,18 @@ def limited(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iter
     gate, kind = request.param
     make = OF_KIND[kind]
     with opted_in(control_plane, f"gate-limits-{gate}-{kind.lower()}") as shop:
+        shop.deploy(make("approved"))
         for image in ("web:1", "web:2"):
             shop.deploy(make("web", image=image))
         if gate == "webhook":
             request.getfixturevalue("gate")
-        with shop.limited("1h") if gate == "native" else limited_by_webhook(shop, ONE_IN_AN_HOUR):
+            limit = limited_by_webhook(shop, {"interval": "1h"}, "approved")
+        else:
+            limit = shop.limited("1h", f"{kind}/approved")
+        with limit:
             yield Frozen(shop, kind)
 
 
-ONE_IN_AN_HOUR: Object = {"interval": "1h"}
 LIMITED = {name: DENIED[name] for name in ("a new image", "another environment")}
 
 
@@ -261,11 +264,14 @@ UNLIMITED = {
     "undo": ("rollout", "undo", "KIND/web"),
     "a restart": ("rollout", "restart", "KIND/web"),
     "an annotation": ("annotate", "KIND/web", "note=x"),
+    "a deployment that is approved": ("set", "image", "KIND/approved", "web=web:3"),
 }
 
 
 @pytest.mark.parametrize("change", UNLIMITED.values(), ids=UNLIMITED.keys())
-def test_what_is_no_deployment_passes_a_limit(limited: Frozen, change: tuple[str, ...]) -> None:
+def test_what_is_no_deployment_or_approved_passes_a_limit(
+    limited: Frozen, change: tuple[str, ...]
+) -> None:
     verdict = limited.patch(RESTART) if "restart" in change else limited.attempt(*change)
     assert verdict.passed, verdict.said
 

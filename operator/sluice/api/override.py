@@ -4,11 +4,11 @@ That somebody may create one *is* the permission (RBAC), and the object is the a
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from sluice.api.base import Name, Spec, Status, Time, cel, each_once, rule
+from sluice.api.base import Name, Spec, Status, Time, cel, each_once, require, rule
 from sluice.api.metadata import Condition, ObjectMeta, Observed, condition_list
 
 
@@ -17,6 +17,13 @@ class Effect(StrEnum):
 
     ALLOW = "Allow"
     FREEZE = "Freeze"
+    APPROVE = "Approve"
+
+
+_NAMES_WHAT = rule(
+    "self.effect != 'Approve' || size(self.workloads) > 0",
+    "effect Approve names the workloads that it is for",
+)
 
 
 class GateOverrideSpec(Spec):
@@ -27,7 +34,8 @@ class GateOverrideSpec(Spec):
 
     model_config = ConfigDict(
         json_schema_extra=cel(
-            rule("self == oldSelf", "an override cannot be changed: delete it and create another")
+            rule("self == oldSelf", "an override cannot be changed: delete it and create another"),
+            _NAMES_WHAT,
         )
     )
     policy: Name = Field(description="The ErrorBudgetPolicy, in the same namespace.")
@@ -42,7 +50,8 @@ class GateOverrideSpec(Spec):
         description=(
             "Allow: changes of the pod template pass the freeze. Freeze: they are denied, as far "
             "as the policy's mode reaches, whatever the budget is. An Allow passes a Freeze that "
-            "is not newer than itself."
+            "is not newer than itself. Approve: one deployment of each of `workloads` passes a "
+            "stage that limits them."
         ),
     )
     reason: Annotated[str, Field(min_length=3, max_length=1024)] = Field(
@@ -56,6 +65,11 @@ class GateOverrideSpec(Spec):
 
     _each_once = field_validator("workloads")(each_once)
 
+    @model_validator(mode="after")
+    def _check_approves_something(self) -> Self:
+        require((_NAMES_WHAT, self.effect is not Effect.APPROVE or bool(self.workloads)))
+        return self
+
 
 class GateOverrideStatus(Observed):
     """What became of the override; only Sluice writes it."""
@@ -66,7 +80,7 @@ class GateOverrideStatus(Observed):
 
 
 class GateOverride(Status):
-    """Lets changes pass a freeze, or freezes by hand, until a stated time."""
+    """Lets changes pass a freeze or a limit, or freezes by hand, until a stated time."""
 
     api_version: str = ""
     kind: str = "GateOverride"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import IntEnum
 
+from sluice.api.limit import Limit
 from sluice.api.metadata import ObjectMeta
 from sluice.api.reasons import Reason
 from sluice.cli.check_evaluation import Result, Ruling, Standing
@@ -67,13 +68,20 @@ def _of_policy(ruling: Ruling) -> Iterator[str]:
     if ruling.denies or decision.blind:
         yield f"{title}: {decision.message}"
     if ruling.limit is not None:
-        yield (
-            f"{title}: {decision.message} One deployment of each workload passes in "
-            f"{ruling.limit.interval}: `sluice verdict` knows when the last one was"
-        )
+        yield f"{title}: {decision.message} {_of_limit(ruling.limit)}"
     for objective in decision.unknown:
         if objective.reason is Reason.OBJECTIVE_NOT_FOUND:
             yield f"{title}: {objective.message}"
+
+
+def _of_limit(limit: Limit) -> str:
+    """What passes, in terms of what is not known here."""
+    if limit.interval is None:
+        return "A deployment passes with an approval: `sluice verdict` knows whether there is one"
+    text = f"One deployment of each workload passes in {limit.interval}"
+    if limit.approval is not None:
+        text += ", with an approval"
+    return f"{text}: `sluice verdict` knows when the last one was"
 
 
 def _title(kind: str, meta: ObjectMeta) -> str:

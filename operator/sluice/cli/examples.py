@@ -16,6 +16,12 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("explain deployment/web -n shop --image web=web:1.2", "Would this image?"),
         ("explain sts/db -n shop -f db.yaml --server", "Would this manifest, says the cluster?"),
     ),
+    "approve": (
+        (
+            "approve deployment/web -n shop --reason 'reviewed in CHG-8' --for 2h",
+            "Let one deployment pass a stage that limits them.",
+        ),
+    ),
     "override": (
         (
             "override deployment/web -n shop --reason 'fixes checkout' --for 30m",

@@ -17,6 +17,7 @@ class Way(StrEnum):
     ROLLBACK = "Rollback"
     RESTART = "Restart"
     DECLARE = "Declare"
+    APPROVE = "Approve"
     OVERRIDE = "Override"
     EXEMPT_USER = "ExemptUser"
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "crds": (
         "Print the CustomResourceDefinitions, or write them and their reference into directories."
     ),
+    "approve": "Let a deployment pass a stage that limits them (creates a GateOverride).",
     "explain": "Explain whether a deployment would pass now, why, and what would.",
     "override": "Let deployments pass a freeze until a stated time (creates a GateOverride).",
     "status": "Show budgets, policies, freezes and who is affected.",

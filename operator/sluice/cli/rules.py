@@ -25,6 +25,7 @@ SAYS = {
     Rule.LEAVES: "it would take the workload out of the policy while that is in force",
     Rule.NOT_COUNTED: "a limit counts deployments of workloads, which this is none of",
     Rule.WITHIN_LIMIT: "the interval since the last deployment has passed",
+    Rule.APPROVED: "an approval that is not used up lets it pass",
     Rule.LIMITED: "the stage limits deployments",
     Rule.DEPLOYS: "the pod template changes, and nothing exempts that",
 }

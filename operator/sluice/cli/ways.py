@@ -53,15 +53,17 @@ class Denied:
 def ways(case: Denied) -> list[WayAnswer]:
     """All of them, the ones that bypass nothing first."""
     found = [*_wait(case), *_rollback(case), *_restart(case), *_declare(case)]
-    return [*found, _override(case), *_exempt(case)]
+    return [*found, *_approve(case), _override(case), *_exempt(case)]
 
 
 def _wait(case: Denied) -> Iterator[WayAnswer]:
     decision, policy = case.governor.decision, case.governor.policy
     if decision is None:
         return
-    if case.pace is not None:
-        text = f"its next deployment may pass after {case.pace.next:%Y-%m-%dT%H:%M:%SZ}"
+    limit = decision.limit
+    if limit is not None and limit.interval is not None and case.pace is not None:
+        approved = ", with an approval" if limit.approval is not None else ""
+        text = f"its next deployment may pass after {case.pace.next:%Y-%m-%dT%H:%M:%SZ}{approved}"
         yield WayAnswer(way=Way.WAIT, possible=True, message=text, command=None, at=case.pace.next)
     message, at = _end(decision, policy)
     yield WayAnswer(way=Way.WAIT, possible=True, message=message, command=None, at=at)
@@ -162,7 +164,22 @@ def _declare(case: Denied) -> Iterator[WayAnswer]:
     yield WayAnswer(way=Way.DECLARE, possible=True, message=text, command=None, at=None)
 
 
+def _approve(case: Denied) -> Iterator[WayAnswer]:
+    decision = case.governor.decision
+    limit = decision.limit if decision is not None else None
+    if limit is None:
+        return
+    in_time = limit.interval is not None and limit.approval is not None
+    what = "an approval, in its time" if in_time else "an approval"
+    yield _by_object(case, Way.APPROVE, what, "approve")
+
+
 def _override(case: Denied) -> WayAnswer:
+    return _by_object(case, Way.OVERRIDE, "an override", "override")
+
+
+def _by_object(case: Denied, way: Way, what: str, command: str) -> WayAnswer:
+    """What a GateOverride lets pass, which the user may or may not create."""
     policy, workload = case.governor.policy, case.workload
     whether = {
         True: "you may create one",
@@ -171,11 +188,11 @@ def _override(case: Denied) -> WayAnswer:
         None: "whether you may create one is not known",
     }[case.may_override]
     return WayAnswer(
-        way=Way.OVERRIDE,
+        way=way,
         possible=case.may_override,
-        message=f"an override, of {policy.spec.overrides.max_duration} at most; {whether}",
+        message=f"{what}, of {policy.spec.overrides.max_duration} at most; {whether}",
         command=(
-            f"kubectl sluice override {workload.reference} -n {workload.namespace} "
+            f"kubectl sluice {command} {workload.reference} -n {workload.namespace} "
             f"--policy {policy.metadata.name} --reason '...' --for 1h"
         ),
         at=None,

@@ -72,6 +72,8 @@ def status_of(
 def _does(override: GateOverride, policy: ErrorBudgetPolicy) -> str:
     if override.spec.effect is Effect.ALLOW:
         return "pass"
+    if override.spec.effect is Effect.APPROVE:
+        return "pass a stage that limits them, one of each,"
     return {
         Mode.ENFORCE: "are denied",
         Mode.WARN: "pass with a warning, since the policy's mode is Warn,",

@@ -230,7 +230,14 @@ class Policies:
                 kinds=sorted(gathered.existing),
                 revisions_of={it.kind for it in gathered.governed} if gates or counts else (),
             )
-        waits = limits.waiting(policy, decision, governed=gathered.governed, live=live, now=now)
+        turns = limits.turns(
+            policy,
+            decision,
+            governed=gathered.governed,
+            live=live,
+            overrides=gathered.overrides,
+            now=now,
+        )
         if gates or touches:
             policy = await self._writer.hold(policy)
         existing = await self._writer.gates_of(policy, expected=gates)
@@ -242,7 +249,7 @@ class Policies:
                 governed=gathered.governed,
                 live=live,
                 overrides=gathered.overrides,
-                limit=limits.in_gate(decision, waits),
+                limit=limits.in_gate(decision, turns),
                 there=existing.there,
                 now=now,
             )
@@ -270,7 +277,7 @@ class Policies:
                 records=records,
                 overrides=gathered.overrides,
                 switch=gathered.switch,
-                limit=limits.in_status(decision, waits),
+                limit=limits.in_status(decision, turns),
                 now=now,
             )
 

@@ -62,16 +62,31 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Approved:
+    """A workload (`Workload.key`) of which a deployment is approved until `until`, excluded."""
+
+    workload: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
-    """Of a freeze that lets deployments pass: those that it does not.
+    """Of a freeze that lets deployments pass: which.
 
     Args:
-        waiting: the workloads that must wait; any other one may be deployed.
+        waiting: the workloads that must wait.
         leaves: the text for a change that would take a workload out of the policy.
+        approved: the workloads that are approved.
+        needs_approval: whether only these may be deployed, and also they when they need not wait;
+            else any other one may that need not wait, and they in any case.
+        unapproved: the text for a change that lacks an approval.
     """
 
     waiting: tuple[Waiting, ...]
     leaves: str
+    approved: tuple[Approved, ...] = ()
+    needs_approval: bool = False
+    unapproved: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from sluice.enforcement import cel, conditions, names
@@ -51,9 +51,13 @@ def render(freeze: Freeze) -> Rendered:
     Raises:
         ValueError: an instant of `freeze` has no time zone.
     """
-    waiting = _waiting(freeze.limit)
+    waiting, approved = _waiting(freeze.limit), _approved(freeze.limit)
     entries = [
-        replace(entry(workload, freeze.exempt_template_keys), waiting=waiting.get(workload.key, ()))
+        replace(
+            entry(workload, freeze.exempt_template_keys),
+            waiting=waiting.get(workload.key, ()),
+            approved=approved.get(workload.key, ()),
+        )
         for workload in freeze.workloads
     ]
     parts = shards(entries)
@@ -74,11 +78,22 @@ def render(freeze: Freeze) -> Rendered:
 
 def _waiting(limit: Limit | None) -> dict[str, tuple[str]]:
     """The literals of the workloads that a limit makes wait, by key."""
-    found = {}
-    for one in limit.waiting if limit is not None else ():
-        until = one.until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        found[one.workload] = (cel.json({"until": until, "text": _one_line(one.text)}),)
-    return found
+    return {
+        one.workload: (cel.json({"until": _second(one.until), "text": _one_line(one.text)}),)
+        for one in (limit.waiting if limit is not None else ())
+    }
+
+
+def _approved(limit: Limit | None) -> dict[str, tuple[str]]:
+    """The literals of the workloads that are approved, by key."""
+    return {
+        one.workload: (cel.json({"until": _second(one.until)}),)
+        for one in (limit.approved if limit is not None else ())
+    }
+
+
+def _second(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _manifest(freeze: Freeze, kind: str, name: str, spec: Manifest) -> Manifest:
@@ -156,9 +171,9 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
         **_retained(part),
     }
     if freeze.limit is not None:
-        variables |= _limit(part)
+        variables |= _limit(freeze.limit, part)
     harmless = ["variables.restarted", "variables.rolledBack", "variables.declared"]
-    harmless += ["variables.due"] if freeze.limit is not None else []
+    harmless += ["variables.within"] if freeze.limit is not None else []
     passes = [
         "variables.expired",
         f"request.userInfo.username in {cel.strings(freeze.exempt_users)}",
@@ -179,11 +194,18 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
     }
 
 
-def _limit(part: Sequence[Entry]) -> dict[str, str]:
+def _limit(limit: Limit, part: Sequence[Entry]) -> dict[str, str]:
     """Whether a limit lets the workload be deployed, and if not what it says of it."""
-    waiting = _family("waiting", [(one.workload, one.waiting) for one in part])
     over = conditions.written_by("timestamp(string(variables.waiting[0].until))")
-    return waiting | {"due": f"size(variables.waiting) == 0 || ({over})"}
+    ended = conditions.written_by("timestamp(string(variables.approvals[0].until))")
+    both = ["variables.due", "variables.approved"]
+    return {
+        **_family("waiting", [(one.workload, one.waiting) for one in part]),
+        "due": f"size(variables.waiting) == 0 || ({over})",
+        **_family("approvals", [(one.workload, one.approved) for one in part]),
+        "approved": f"size(variables.approvals) > 0 && !({ended})",
+        "within": cel.every(both) if limit.needs_approval else cel.some(both),
+    }
 
 
 def _family(name: str, literals: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
@@ -224,9 +246,9 @@ def _message(freeze: Freeze) -> str:
 
 
 def _limit_text(limit: Limit) -> str:
-    leaves = cel.string(_one_line(limit.leaves))
-    waits = "!variables.leaves && size(variables.waiting) > 0"
-    return f"({waits} ? string(variables.waiting[0].text) : {leaves})"
+    leaves, unapproved = (cel.string(_one_line(text)) for text in (limit.leaves, limit.unapproved))
+    waits = f"variables.due ? {unapproved} : string(variables.waiting[0].text)"
+    return f"(variables.leaves ? {leaves} : {waits})"
 
 
 def _one_line(text: str) -> str:

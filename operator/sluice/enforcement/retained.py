@@ -38,7 +38,7 @@ class Dropped:
 class Entry:
     """The literals of one workload, newest revision first; `workload` is its key.
 
-    `waiting` is what a limit says of it, if it must wait.
+    `waiting` is what a limit says of it, if it must wait; `approved` are its approvals.
     """
 
     workload: str
@@ -46,11 +46,12 @@ class Entry:
     images: tuple[str, ...]
     dropped: tuple[Dropped, ...] = ()
     waiting: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Characters, with what surrounds the literals in a chunk."""
-        literals = (*self.templates, *self.images, *self.waiting)
+        literals = (*self.templates, *self.images, *self.waiting, *self.approved)
         return sum(len(self.workload) + _ENTRY_MARGIN + len(text) for text in literals)
 
 

@@ -12,7 +12,7 @@ from sluice.gate.judge import Judge
 from sluice.gate.kinds import Retained
 from sluice.policy.admission import Change, Governor, Outcome, Rule, State, Verdict
 from sluice.policy.fingerprint import Fingerprint
-from sluice.policy.judgement import lifting
+from sluice.policy.judgement import approving, lifting
 
 _RUNNING, _NEW = Fingerprint(rest=b"running"), Fingerprint(rest=b"new")
 """What runs, and something else: a deployment of which nothing more is known."""
@@ -27,7 +27,10 @@ class _Answer(BaseModel):
 class LimitAnswer(_Answer):
     """How often the workload may be deployed."""
 
-    interval: str = Field(description="One deployment passes in this time.")
+    interval: str | None = Field(
+        description="One deployment passes in this time; null if time is no matter."
+    )
+    approval: str | None = Field(description="`Required` if it passes only with an approval.")
     last: Time | None = Field(description="When it was deployed last; null if that is not known.")
     next: Time | None = Field(description="When it may be deployed again; null if it may now.")
 
@@ -36,7 +39,7 @@ class OverrideAnswer(_Answer):
     """How a freeze can be passed."""
 
     active: list[str] = Field(
-        description="Names of the GateOverrides that let this change pass now."
+        description="Names of the GateOverrides that let this change pass now, or approve of it."
     )
     command: str = Field(description="The command that creates one, for whoever may.")
 
@@ -183,13 +186,25 @@ def _governed(
         recovered_at=decision.recovered_at if decision else None,
         limit=_limit(found, governor, now),
         override=OverrideAnswer(
-            active=lifting(governor, {name}, now),
+            active=[*lifting(governor, {name}, now), *_approvals(found, governor, name, now)],
             command=(
-                f"kubectl sluice override {name} --namespace {namespace} --policy {policy} "
-                "--reason '...'"
+                f"kubectl sluice {_command(governor)} {name} --namespace {namespace} "
+                f"--policy {policy} --reason '...'"
             ),
         ),
     )
+
+
+def _approvals(found: Verdict, governor: Governor, name: str, now: datetime) -> list[str]:
+    decision = governor.decision
+    if decision is None or decision.limit is None:
+        return []
+    return approving(governor, {name}, found.pace.last if found.pace else None, now)
+
+
+def _command(governor: Governor) -> str:
+    limits = governor.decision is not None and governor.decision.limit is not None
+    return "approve" if limits else "override"
 
 
 def admission_of(found: Verdict) -> Admission:
@@ -210,6 +225,7 @@ def _limit(found: Verdict, governor: Governor, now: datetime) -> LimitAnswer | N
     pace = found.pace
     return LimitAnswer(
         interval=limit.interval,
+        approval=limit.approval,
         last=None if pace is None else pace.last,
         next=None if pace is None or not pace.waits(now) else pace.next,
     )

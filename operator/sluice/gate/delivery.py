@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sluice.gate.answers import WorkloadNotFound, came_back, deployment
 from sluice.gate.judge import Judge
 from sluice.policy.admission import Rule, Verdict
-from sluice.policy.limit import counted, pace
+from sluice.policy.judgement import approving
+from sluice.policy.limit import counted, pace, passes
 
 CONFIRMATIONS = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
 """Flagger's hooks that wait; its other hooks roll back when they are answered no."""
@@ -58,13 +59,12 @@ def _began_in_time(judge: Judge, verdict: Verdict, namespace: str, kind: str, na
         return False
     revisions = judge.memory.deployed(namespace, owner=workload.uid)
     *earlier, current = counted(revisions, governor.policy.spec.exemptions)
+    last = earlier[-1].created if earlier else None
     began = current.created
-    before_the_limit = began < decision.since
-    return (
-        before_the_limit
-        or not earlier
-        or not pace(decision.limit, earlier[-1].created).waits(began)
-    )
+    if last is None or began < decision.since:
+        return True
+    approved = bool(approving(governor, {name}, last, began))
+    return passes(decision.limit, pace(decision.limit, last), began, approved=approved)
 
 
 def _reason(verdict: Verdict) -> str:

@@ -46,6 +46,7 @@ class Rule(StrEnum):
     DEPLOYS = "Deploys"
     NOT_COUNTED = "NotCounted"
     WITHIN_LIMIT = "WithinLimit"
+    APPROVED = "Approved"
     LIMITED = "Limited"
 
 

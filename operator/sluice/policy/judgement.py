@@ -13,9 +13,9 @@ from sluice.api.policy import DENIALS, Admission, Exemptions
 from sluice.policy.admission import Change, Governor, Outcome, Rule, Verdict
 from sluice.policy.explanation import shorten
 from sluice.policy.fingerprint import Fingerprint
-from sluice.policy.limit import Deployed, last_deploy, newly_declared, pace, why_not
+from sluice.policy.limit import Deployed, last_deploy, newly_declared, pace, passes, why_not
 from sluice.policy.message import LEAVES, denial, warning
-from sluice.policy.override import in_force, lifts, means
+from sluice.policy.override import approves, in_force, lifts, means
 from sluice.policy.recorded import Recorded
 
 WARNING_LIMIT = 256
@@ -121,22 +121,32 @@ def _limited(case: _Case, decision: Recorded, limit: LimitStatus, rule: Rule) ->
         return _stopped(case, decision, rule, why=LEAVES)
     last = last_deploy(case.deployed, governor.policy.spec.exemptions)
     found = None if last is None else pace(limit, last)
-    if found is not None and found.waits(case.now):
-        verdict = _stopped(case, decision, Rule.LIMITED, why=why_not(limit, found))
-        return replace(verdict, pace=found)
-    after = pace(limit, case.now).next
-    text = (
-        f"ErrorBudgetPolicy {governor.name}: one deploy passes in {limit.interval}; "
-        f"after this one the next may pass after {after:%Y-%m-%dT%H:%M:%SZ}."
-    )
+    approval = next(iter(approving(governor, case.change.called, last, case.now)), "")
+    if not passes(limit, found, case.now, approved=bool(approval)):
+        why = why_not(limit, found, case.now)
+        return replace(_stopped(case, decision, Rule.LIMITED, why=why), pace=found)
     return Verdict(
         Outcome.ALLOWED,
-        Rule.WITHIN_LIMIT,
+        Rule.APPROVED if approval else Rule.WITHIN_LIMIT,
         governor,
-        warnings=(shorten(text, WARNING_LIMIT),),
+        warnings=(shorten(_limited_after(case, limit, approval), WARNING_LIMIT),),
+        override=approval,
         pace=found,
         counts=True,
     )
+
+
+def _limited_after(case: _Case, limit: LimitStatus, approval: str) -> str:
+    """What the author of a deployment reads that passes a limit: what comes after it."""
+    text = f"ErrorBudgetPolicy {case.governor.name}: "
+    if approval:
+        text += f"approval {approval} lets this deploy pass and is used up"
+    else:
+        text += f"one deploy passes in {limit.interval}"
+    if limit.interval is None:
+        return f"{text}."
+    after = pace(limit, case.now).next
+    return f"{text}; after this one the next may pass after {after:%Y-%m-%dT%H:%M:%SZ}."
 
 
 def _stopped(case: _Case, decision: Recorded, rule: Rule, *, why: str = "") -> Verdict:
@@ -268,4 +278,22 @@ def lifting(governor: Governor, called: Collection[str], now: datetime) -> list[
         override.metadata.name
         for override, _ in in_force(governor.policy, governor.overrides, now)
         if means(override, called) and lifts(override, frozen_by_hand=by_hand)
+    ]
+
+
+def approving(
+    governor: Governor, called: Collection[str], last: datetime | None, now: datetime
+) -> list[str]:
+    """The names of the approvals that let a deployment pass a limit.
+
+    Args:
+        governor: The policy that limits.
+        called: The names by which an approval may mean the workload.
+        last: When it was deployed last; None if that is not known.
+        now: An aware time.
+    """
+    return [
+        override.metadata.name
+        for override, _ in in_force(governor.policy, governor.overrides, now)
+        if means(override, called) and approves(override, last=last)
     ]

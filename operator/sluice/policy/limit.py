@@ -6,7 +6,7 @@ server stamps when each was made. Why that is the best clock there is: docs/adr/
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from sluice.api.durations import parse_duration
@@ -20,12 +20,20 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """Holds the whole manifest, which is nobody's business here."""
 
 
-class Interval(Protocol):
+class Limiting(Protocol):
     """A limit, of a spec or as a status records it."""
 
     @property
-    def interval(self) -> str:
-        """One deployment passes in this time."""
+    def interval(self) -> str | None:
+        """One deployment passes in this time; None if time is no matter."""
+
+    @property
+    def approval(self) -> str | None:
+        """Whether it needs an approval; None if not."""
+
+
+UNAPPROVED = "a deploy needs an approval"
+"""Why a limit denies what may pass by its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +63,22 @@ class Pace:
         return now < self.next
 
 
-def pace(limit: Interval, last: datetime) -> Pace:
-    """The pace of a workload that was deployed at `last`."""
-    return Pace(last, last + parse_duration(limit.interval))
+def pace(limit: Limiting, last: datetime) -> Pace:
+    """The pace of a workload that was deployed at `last`; it never waits without an interval."""
+    interval = timedelta(0) if limit.interval is None else parse_duration(limit.interval)
+    return Pace(last, last + interval)
+
+
+def passes(limit: Limiting, found: Pace | None, now: datetime, *, approved: bool) -> bool:
+    """Whether a limit lets a workload be deployed.
+
+    An approval stands in for the interval, but where one is required anyway: there a deployment
+    needs both, and only an override makes it pass before its time.
+    """
+    waits = found is not None and found.waits(now)
+    if limit.approval is not None:
+        return approved and not waits
+    return approved or not waits
 
 
 def last_deploy(revisions: Iterable[Deployed], exemptions: Exemptions) -> datetime | None:
@@ -129,7 +150,14 @@ def declarations(annotations: Mapping[str, str] | None) -> dict[str, str]:
     }
 
 
-def why_not(limit: Interval, found: Pace) -> str:
+def why_not(limit: Limiting, found: Pace | None, now: datetime) -> str:
+    """What the author of a change reads that a limit does not let pass."""
+    if found is None or not found.waits(now):
+        return UNAPPROVED
+    return too_early(limit, found)
+
+
+def too_early(limit: Limiting, found: Pace) -> str:
     """What the author of a change reads that comes too early."""
     return (
         f"one deploy in {limit.interval}: the last was {_second(found.last)}, "

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sluice.api.policy import Admission, ErrorBudgetPolicySpec
 from sluice.policy.explanation import UNCUT, minute, shorten
+from sluice.policy.limit import Limiting
 
 LEAVES = "it would take the workload out of the policy"
 """Why a limit denies a change that would let the next ones pass unlimited."""
@@ -60,6 +61,10 @@ class Ruling(Protocol):
     @property
     def frozen(self) -> bool:
         """Whether changes are really denied."""
+
+    @property
+    def limit(self) -> Limiting | None:
+        """Which deployments pass; None if nothing limits them."""
 
     @property
     def since(self) -> datetime:
@@ -158,8 +163,17 @@ def _parts(
             f"since {minute(decision.since)}. {act} of "
         ),
         infix=f" {namespace}/",
-        suffix=f" denied{reason}; {_allowed(spec)} are allowed. Override: kubectl sluice override.",
+        suffix=f" denied{reason}; {_allowed(spec)} are allowed. {_way_out(decision)}",
     )
+
+
+def _way_out(decision: Ruling) -> str:
+    """The commands that let a change pass, for whoever may use them."""
+    override, approve = "Override: kubectl sluice override.", "Approve: kubectl sluice approve."
+    if decision.limit is None:
+        return override
+    needs_both = decision.limit.interval is not None and decision.limit.approval is not None
+    return f"{approve} {override}" if needs_both else approve
 
 
 def _allowed(spec: ErrorBudgetPolicySpec) -> str:

@@ -100,6 +100,21 @@ def lifts(override: GateOverride, *, frozen_by_hand: datetime | None) -> bool:
     return frozen_by_hand is None or began(override) >= frozen_by_hand
 
 
+def approves(override: GateOverride, *, last: datetime | None) -> bool:
+    """Whether the override, while it is active, lets a deployment pass that a limit is against.
+
+    One deployment of each workload that it names uses it up. Times have whole seconds: of a
+    deployment in the second in which the approval was created it is taken to be the one.
+
+    Args:
+        override: Of any effect.
+        last: When the workload was deployed last; None if that is not known.
+    """
+    if override.spec.effect is not Effect.APPROVE:
+        return False
+    return last is None or last < began(override)
+
+
 def _is_for(override: GateOverride, policy: ErrorBudgetPolicy) -> bool:
     return (override.metadata.namespace, override.spec.policy) == (
         policy.metadata.namespace,

@@ -106,8 +106,9 @@ def _wrong_key(key: str) -> str | None:
 
 def _limits(stages: Sequence[Stage]) -> Iterator[Problem]:
     for index, stage in enumerate(stages):
-        if stage.limit is not None and parse_duration(stage.limit.interval) < _SHORTEST:
-            path, length = f"spec.stages[{index}].limit.interval", stage.limit.interval
+        length = stage.limit.interval if stage.limit is not None else None
+        if length is not None and parse_duration(length) < _SHORTEST:
+            path = f"spec.stages[{index}].limit.interval"
             yield Problem(path, f"{length} is too short: it must be at least 1s")
 
 

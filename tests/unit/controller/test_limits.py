@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice.kube.resources import ADMISSION_POLICIES, REPLICA_SETS
+from sluice.kube.resources import ADMISSION_POLICIES, OVERRIDES, REPLICA_SETS
 from tests.unit.controller.world import World
 
 STAGES = [
@@ -90,6 +90,60 @@ async def test_the_policy_is_due_again_when_the_first_workload_is() -> None:
     world.wait(6 * 86400 - 20, a=35)
     due = await world.reconcile()
     assert due == pytest.approx(20, abs=1)
+
+
+def approve(world: World, *, ago: float = 0.0) -> None:
+    created = world.now - timedelta(seconds=ago)
+    world.put(
+        OVERRIDES,
+        {
+            "metadata": {
+                "name": "chg-1",
+                "uid": "o",
+                "creationTimestamp": f"{created:%Y-%m-%dT%H:%M:%SZ}",
+            },
+            "spec": {
+                "policy": "default",
+                "workloads": ["web"],
+                "effect": "Approve",
+                "reason": "reviewed",
+                "createdBy": "ada",
+                "expiresAt": f"{created + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+            },
+        },
+    )
+
+
+async def test_an_approval_is_rendered_until_a_deployment_has_used_it_up() -> None:
+    world = await limited()
+    approve(world)
+    await world.reconcile()
+    assert "approvals0" in rules(world)
+    assert world.status.decision is not None
+    assert world.status.decision.limit is not None
+    assert [one.name for one in world.status.decision.limit.approved] == ["web"]
+    world.wait(5, a=35)
+    deploy(world, "newer")
+    await world.reconcile()
+    assert "approvals0" not in rules(world)
+    assert world.status.decision.limit.approved == []
+
+
+async def test_a_limit_without_an_interval_makes_nobody_wait_and_still_needs_approvals() -> None:
+    limit = {"approval": "Required"}
+    stages = [STAGES[0], {**STAGES[1], "limit": limit}, STAGES[2]]
+    world = World()
+    world.policy(stages=stages)
+    world.budget(a=35)
+    deploy(world, "new", ago=1)
+    await world.reconcile()
+    assert world.status.decision is not None
+    assert world.status.decision.limit is not None
+    assert (world.status.decision.limit.approval, world.status.decision.limit.waiting) == (
+        "Required",
+        [],
+    )
+    assert "denied: a deploy needs an approval" in rules(world)
 
 
 async def test_no_limit_outlives_its_stage() -> None:

@@ -155,6 +155,27 @@ def test_a_limit_is_a_literal_for_each_workload_that_must_wait() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("needs_approval", "facts", "passes"),
+    [
+        (False, {"due"}, True),
+        (False, {"approved"}, True),
+        (False, set(), False),
+        (True, {"due"}, False),
+        (True, {"approved"}, False),
+        (True, {"due", "approved"}, True),
+    ],
+)
+def test_an_approval_stands_in_for_the_interval_where_it_is_not_required(
+    facts: set[str], *, needs_approval: bool, passes: bool
+) -> None:
+    limit = Limit(waiting=(), leaves="", needs_approval=needs_approval)
+    text = variables(policies(replace(FREEZE, limit=limit))[0])["within"]
+    for name in ("due", "approved"):
+        text = text.replace(f"variables.{name}", str(name in facts))
+    assert eval(text.replace("&&", "and").replace("||", "or"), {"__builtins__": {}}) is passes
+
+
 def test_a_limit_that_makes_nobody_wait_still_keeps_workloads_in_the_policy() -> None:
     freeze = replace(FREEZE, limit=Limit(waiting=(), leaves=" denied: it would leave"))
     spoken = variables(policies(freeze)[0])

@@ -8,6 +8,7 @@ from sluice.gate.kinds import ROLLOUTS
 from sluice.kube.resources import (
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
+    OVERRIDES,
     POLICIES,
     REPLICA_SETS,
     STATEFUL_SETS,
@@ -16,6 +17,7 @@ from tests.unit.gate.objects import (
     Known,
     Object,
     controller_revision,
+    override,
     policy,
     replica_set,
     review,
@@ -112,21 +114,54 @@ def test_what_has_just_passed_is_of_its_own_workload_only() -> None:
     assert gate(review(api, workload(name="api", image="api:2")))["allowed"] is True
 
 
-async def test_the_verdict_tells_the_interval_and_when_the_next_may_pass() -> None:
+def approval(**spec: Any) -> Object:
+    return override("chg-1", effect="Approve", workloads=["web"], **spec)
+
+
+def test_an_approval_lets_one_deployment_pass_and_not_a_second_in_the_same_second() -> None:
+    gate = Gate(limited(newest=RECENT).see(OVERRIDES, approval()))
+    first = gate(deploy("web:3"))
+    assert (first["allowed"], first["auditAnnotations"]["rule"]) == (True, "Approved")
+    assert first["auditAnnotations"]["override"] == "chg-1"
+    assert gate(deploy("web:4", before="web:3"))["allowed"] is False
+
+
+async def test_the_verdict_tells_of_approvals() -> None:
+    _, denied = await ask(limited(newest=RECENT), WEB)
+    assert denied["override"]["command"].startswith("kubectl sluice approve web --namespace shop")
+    assert denied["override"]["active"] == []
+    _, found = await ask(limited(newest=RECENT).see(OVERRIDES, approval()), WEB)
+    assert (found["allowed"], found["rule"]) == (True, "Approved")
+    assert found["override"]["active"] == ["chg-1"]
+
+
+async def test_the_verdict_tells_the_the_interval_and_when_the_next_may_pass() -> None:
     _, found = await ask(limited(newest=RECENT), WEB)
     assert (found["allowed"], found["known"], found["admission"]) == (False, True, "Limit")
     assert found["limit"] == {
         "interval": "7d",
+        "approval": None,
         "last": RECENT,
         "next": "2026-08-26T10:00:00Z",
     }
     _, free = await ask(limited(), WEB)
     assert (free["allowed"], free["admission"], free["rule"]) == (True, "Allow", "WithinLimit")
-    assert free["limit"] == {"interval": "7d", "last": OLD, "next": None}
+    assert free["limit"] == {"interval": "7d", "approval": None, "last": OLD, "next": None}
     assert free["message"].startswith("ErrorBudgetPolicy shop/default: one deploy passes in 7d")
 
 
 ARGO = "/v1/argo-rollouts/shop/web?podTemplateHash=hash-2"
+
+
+async def test_a_rollout_that_was_approved_goes_on_after_the_approval_has_ended() -> None:
+    live, found = workload("Rollout", image="web:2"), limiting()
+    found["status"]["decision"]["since"] = "2026-08-10T00:00:00Z"
+    known = Known().see(POLICIES, found).see(ROLLOUTS, live)
+    known.see(REPLICA_SETS, made(replica_set(live, "web:1", 1), RECENT))
+    known.see(REPLICA_SETS, made(replica_set(live, "web:2", 2), "2026-08-20T10:20:00Z"))
+    assert (await ask(known, ARGO))[1]["allowed"] is False
+    known.see(OVERRIDES, approval(expiresAt="2026-08-20T10:25:00Z"))
+    assert (await ask(known, ARGO))[1]["allowed"] is True
 
 
 @pytest.mark.parametrize(

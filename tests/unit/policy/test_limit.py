@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.api.limit import Limit
-from sluice.api.policy import ErrorBudgetPolicy, Exemptions
+from sluice.api.override import GateOverride
+from sluice.api.policy import Admission, ErrorBudgetPolicy, Exemptions
 from sluice.policy.admission import Change, Governor, Outcome, Rule, State, Verdict
 from sluice.policy.fingerprint import Fingerprint, fingerprint
 from sluice.policy.judgement import judge
@@ -55,10 +56,11 @@ def at(created: datetime, image: str, *, marks: str = "", **annotations: str) ->
 
 
 def governor(
-    *,
+    *overrides: GateOverride,
     admission: str = "Limit",
     mode: str = "Enforce",
-    interval: str = "7d",
+    interval: str | None = "7d",
+    approval: str | None = None,
     expires: datetime = T0 + 365 * DAY,
     since: datetime = T0,
 ) -> Governor:
@@ -66,7 +68,7 @@ def governor(
         "admission": admission,
         "since": since,
         "expires": expires if admission == "Limit" else None,
-        "limit": {"interval": interval},
+        "limit": {"interval": interval, "approval": approval},
         "reason": "StageEntered",
         "message": f"{CAUSE}.",
         "objective": "checkout-availability",
@@ -84,7 +86,25 @@ def governor(
             "status": {"stage": "Warning", "decision": decision},
         }
     )
-    return Governor(policy, recorded(policy))
+    return Governor(policy, recorded(policy), overrides)
+
+
+def approval_of(
+    *workloads: str, effect: str = "Approve", created: datetime = T0 - HOUR
+) -> GateOverride:
+    return GateOverride.model_validate(
+        {
+            "metadata": {"name": "chg-1", "namespace": "shop", "creationTimestamp": created},
+            "spec": {
+                "policy": "default",
+                "workloads": list(workloads),
+                "effect": effect,
+                "reason": "reviewed",
+                "createdBy": "ada",
+                "expiresAt": created + 2 * HOUR,
+            },
+        }
+    )
 
 
 DEPLOY = Change(
@@ -123,7 +143,7 @@ def test_a_deployment_within_the_interval_is_denied_and_told_when_the_next_may_p
         f"LIMITED by ErrorBudgetPolicy shop/default: {CAUSE}, since 2026-08-20T10:04Z. "
         "Change of Deployment shop/web denied: one deploy in 7d: the last was "
         "2026-08-19T10:04:00Z, the next may pass after 2026-08-26T10:04:00Z; scaling, restart, "
-        "declared changes and rollback are allowed. Override: kubectl sluice override."
+        "declared changes and rollback are allowed. Approve: kubectl sluice approve."
     )
     assert found.pace == pace(Limit(interval="7d"), T0 - DAY)
 
@@ -203,6 +223,82 @@ def test_a_policy_that_observes_stops_nothing() -> None:
 
 def test_a_limit_ends_unless_the_controller_renews_it() -> None:
     assert verdict(by=governor(expires=T0)).rule is Rule.EXPIRED
+
+
+NEXT = T0 + 6 * DAY
+"""When the next deployment may pass by the interval."""
+APPROVAL = approval_of("web")
+LATER_APPROVAL = approval_of("web", created=NEXT)
+TERMS: dict[str, tuple[dict[str, str | None], GateOverride | None, datetime, Rule]] = {
+    "too early": ({}, None, T0, Rule.LIMITED),
+    "too early, but approved": ({}, APPROVAL, T0, Rule.APPROVED),
+    "in time": ({}, None, NEXT, Rule.WITHIN_LIMIT),
+    "needs an approval": ({"interval": None, "approval": "Required"}, None, T0, Rule.LIMITED),
+    "has it": ({"interval": None, "approval": "Required"}, APPROVAL, T0, Rule.APPROVED),
+    "needs both and has none": ({"approval": "Required"}, None, T0, Rule.LIMITED),
+    "needs both, too early": ({"approval": "Required"}, APPROVAL, T0, Rule.LIMITED),
+    "needs both, unapproved": ({"approval": "Required"}, None, NEXT, Rule.LIMITED),
+    "has both": ({"approval": "Required"}, LATER_APPROVAL, NEXT, Rule.APPROVED),
+    "an approval of another workload": ({}, approval_of("api"), T0, Rule.LIMITED),
+    "an approval that has ended": ({}, APPROVAL, T0 + HOUR, Rule.LIMITED),
+    "an override": ({}, approval_of("web", effect="Allow"), T0, Rule.OVERRIDE),
+}
+
+
+@pytest.mark.parametrize(("limit", "override", "now", "rule"), TERMS.values(), ids=TERMS.keys())
+def test_an_approval_stands_in_for_the_interval_where_it_is_not_required(
+    limit: dict[str, Any], override: GateOverride | None, now: datetime, rule: Rule
+) -> None:
+    by = governor(*([override] if override else []), **limit)
+    found = verdict(by=by, now=now)
+    assert (found.rule, found.allowed) == (rule, rule is not Rule.LIMITED)
+    assert found.override == ("chg-1" if rule in {Rule.APPROVED, Rule.OVERRIDE} else "")
+
+
+def test_an_approval_is_used_up_by_one_deployment() -> None:
+    by = governor(APPROVAL)
+    first = verdict(by=by)
+    assert (first.rule, first.counts) == (Rule.APPROVED, True)
+    (warned,) = first.warnings
+    assert warned == (
+        "ErrorBudgetPolicy shop/default: approval chg-1 lets this deploy pass and is used up; "
+        "after this one the next may pass after 2026-08-27T10:04:00Z."
+    )
+    again = replace(DEPLOY, before=DEPLOY.after, after=State(deploys=runs("web:4")))
+    assert verdict(again, by, history=(*HISTORY, at(T0, "web:3"))).rule is Rule.LIMITED
+
+
+@pytest.mark.parametrize(
+    ("deployed", "rule"),
+    [(-1, Rule.APPROVED), (0, Rule.LIMITED), (1, Rule.LIMITED)],
+    ids=["before it", "in its second", "after it"],
+)
+def test_a_deployment_since_an_approval_was_created_has_used_it_up(
+    deployed: int, rule: Rule
+) -> None:
+    history = (at(T0 - HOUR + timedelta(seconds=deployed), "web:2"),)
+    assert verdict(by=governor(APPROVAL), history=history).rule is rule
+
+
+def test_an_approval_lets_nothing_pass_a_freeze_nor_out_of_the_policy() -> None:
+    leaves = replace(DEPLOY, after=State(deploys=runs("web:2"), controlled=True))
+    assert verdict(leaves, governor(APPROVAL)).rule is Rule.LEAVES
+    frozen = governor(APPROVAL)
+    decision = frozen.decision
+    assert decision is not None
+    denies = replace(decision, admission=Admission.DENY, recorded=Admission.DENY, limit=None)
+    assert verdict(by=replace(frozen, decision=denies)).rule is Rule.DEPLOYS
+
+
+def test_who_needs_an_approval_is_told_how_to_get_one() -> None:
+    alone = verdict(by=governor(interval=None, approval="Required"))
+    assert "denied: a deploy needs an approval; scaling" in alone.message
+    assert alone.message.endswith("are allowed. Approve: kubectl sluice approve.")
+    both = verdict(by=governor(approval="Required"))
+    assert "denied: one deploy in 7d" in both.message
+    assert both.message.endswith(
+        "Approve: kubectl sluice approve. Override: kubectl sluice override."
+    )
 
 
 COUNTS = {
