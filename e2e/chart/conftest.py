@@ -49,7 +49,7 @@ def install(control_plane: ControlPlane, helm: Helm) -> Callable[[str, str], str
 
     def run(release: str, namespace: str) -> str:
         return helm(
-            *("install", release, str(CHART), "--namespace", namespace),
+            *("install", release, str(CHART), "--namespace", namespace, "--no-hooks"),
             *("--set", "prometheusUrl=http://prometheus.monitoring:9090", "--set", "replicas=2"),
             *(("--wait", "--timeout", "60s") if control_plane.rolls_out else ()),
         )
@@ -78,4 +78,4 @@ def installed(
     try:
         yield restricted, notes
     finally:
-        helm("uninstall", RELEASE, "--namespace", restricted, "--wait")
+        helm("uninstall", RELEASE, "--namespace", restricted, "--wait", "--no-hooks")

@@ -194,7 +194,7 @@ def test_an_uninstalled_release_leaves_only_the_definitions(
     with control_plane.namespace("short-lived") as namespace:
         install("short-lived", namespace)
         assert len(left("short-lived")) >= 12
-        helm("uninstall", "short-lived", "--namespace", namespace, "--wait")
+        helm("uninstall", "short-lived", "--namespace", namespace, "--wait", "--no-hooks")
         wait_until(lambda: left("short-lived") == [], timeout=30, what="nothing to be left")
     control_plane.kubectl("get", *("crd", *KINDS))
     assert {path.stem.removeprefix("sluice.dev_") for path in CHART.glob("crds/*.yaml")} == {

@@ -29,7 +29,8 @@ def test_an_upgrade_keeps_the_certificate_and_a_deleted_one_is_made_anew(
         source = ("--set", "prometheusUrl=http://prometheus.invalid:9090")
         # A second one beside that of other tests would have a say in every GateOverride.
         alone = ("--set", "overrideAuthor.enabled=false", "--set", "rbac.aggregate=false")
-        upgrade = ("upgrade", "--install", "kept", str(CHART), "--namespace", namespace)
+        install = ("upgrade", "--install", "kept", str(CHART), "--namespace", namespace)
+        upgrade = (*install, "--no-hooks")
         try:
             helm(*upgrade, *values, *source, *alone)
             first = certificate(namespace)
@@ -39,4 +40,4 @@ def test_an_upgrade_keeps_the_certificate_and_a_deleted_one_is_made_anew(
             helm(*upgrade, *values, *source, *alone)
             assert certificate(namespace)["ca.crt"] != first["ca.crt"]
         finally:
-            helm("uninstall", "kept", "--namespace", namespace, "--wait")
+            helm("uninstall", "kept", "--namespace", namespace, "--wait", "--no-hooks")

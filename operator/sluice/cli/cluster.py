@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -52,10 +53,23 @@ def with_api(
         raise typer.Exit(1) from error
 
 
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody as the API server sees them; only ServiceAccounts are sure to have a uid."""
+
+    name: str
+    uid: str
+
+
+async def user(api: ApiServer) -> User:
+    """Who we are (SelfSubjectReview, Kubernetes 1.28)."""
+    found = (await api.create(SELF_SUBJECT_REVIEWS, {}))["status"]["userInfo"]
+    return User(str(found["username"]), str(found.get("uid", "")))
+
+
 async def whoami(api: ApiServer) -> str:
-    """The user name that the API server sees (SelfSubjectReview, Kubernetes 1.28)."""
-    review = await api.create(SELF_SUBJECT_REVIEWS, {})
-    return str(review["status"]["userInfo"]["username"])
+    """The user name that the API server sees."""
+    return (await user(api)).name
 
 
 async def may(api: ApiServer, verb: str, resource: Resource, namespace: str) -> bool | None:

@@ -1,4 +1,4 @@
-"""`sluice crds`: the CustomResourceDefinitions and their reference, printed, written or checked."""
+"""`sluice crds`: the CustomResourceDefinitions, printed, written, checked or applied."""
 
 import difflib
 from collections.abc import Iterator
@@ -48,8 +48,26 @@ def crds(
         bool,
         typer.Option("--check", help="Write nothing; show what differs and exit 1 if anything."),
     ] = False,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Bring those of the cluster up to date; Helm does not."),
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig to use with --apply, as with kubectl.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="The kubeconfig's context; its current one if left out.")
+    ] = None,
 ) -> None:
-    """Print the CustomResourceDefinitions, or write them and their reference into directories."""
+    """Print the CustomResourceDefinitions, write them into directories, or apply them."""
+    if apply:
+        if check or output_dir or docs_dir:
+            raise typer.BadParameter("--apply writes no files: leave the other options out")
+        # Whoever prints needs no cluster, and none of what it takes to reach one.
+        from sluice.cli.crds_apply import apply_all  # noqa: PLC0415
+
+        apply_all(kubeconfig=kubeconfig, context=context)
+        return
     wanted = _wanted(output_dir or [], docs_dir)
     if check:
         _check(wanted, output_dir or [])

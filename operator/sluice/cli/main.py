@@ -21,9 +21,7 @@ COMMANDS = {
     "check": (
         "Evaluate SLOs and policies from files once, as the controller would; no cluster is needed."
     ),
-    "crds": (
-        "Print the CustomResourceDefinitions, or write them and their reference into directories."
-    ),
+    "crds": "Print the CustomResourceDefinitions, write them into directories, or apply them.",
     "approve": "Let a deployment pass a stage that limits them (creates a GateOverride).",
     "explain": "Explain whether a deployment would pass now, why, and what would.",
     "override": "Let deployments pass a freeze until a stated time (creates a GateOverride).",

@@ -1,6 +1,7 @@
 """`sluice thaw --all`: the kill switch, which works with the controller down, too."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.cli.cluster import Context, Kubeconfig, whoami, with_api
+from sluice.cli.cluster import Context, Kubeconfig, User, user, with_api
 from sluice.controller.lifting import NotLiftedError, lift, salvage
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube import kill_switch
@@ -16,6 +17,10 @@ from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Malformed
 from sluice.kube.resources import CONFIG_MAPS, POLICIES
 from sluice.telemetry.metrics import Metrics
+
+_SEEN_BY_ALL = 15.0
+"""Seconds until every controller and gate has seen the switch: they look every five, and a write
+that began before may be on its way for ten."""
 
 
 def thaw(
@@ -28,6 +33,17 @@ def thaw(
     system_namespace: Annotated[
         str, typer.Option("--system-namespace", help="The controller's namespace.")
     ] = "sluice-system",
+    watch_namespaces: Annotated[
+        str, typer.Option(help="Lift in these namespaces only, separated by commas.")
+    ] = "",
+    uninstall: Annotated[
+        bool,
+        typer.Option(
+            "--uninstall",
+            help="For good: wait until the controller has seen it, release policies for deletion, "
+            "and let the switch go with the ServiceAccount that runs this.",
+        ),
+    ] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
@@ -38,10 +54,16 @@ def thaw(
     """
     if not everything:
         raise typer.BadParameter("say --all: a single freeze is lifted by `sluice override`")
+    namespaces = tuple(name.strip() for name in watch_namespaces.split(",") if name.strip())
 
     async def work(api: ApiServer) -> list[str]:
-        await _engage(api, namespace=system_namespace, reason=reason or "no reason given")
-        return await _lift_all(api)
+        who = await user(api)
+        owners = _owners(who, system_namespace) if uninstall else []
+        said = reason or "no reason given"
+        await _engage(api, namespace=system_namespace, reason=said, who=who, owners=owners)
+        if uninstall:
+            await asyncio.sleep(_SEEN_BY_ALL)
+        return await _lift_all(api, namespaces=namespaces, release=uninstall)
 
     problems = with_api(work, kubeconfig=kubeconfig, context=context)
     typer.echo(
@@ -54,10 +76,25 @@ def thaw(
         raise typer.Exit(1)
 
 
-async def _engage(api: ApiServer, *, namespace: str, reason: str) -> None:
-    now = _now()
-    who = await whoami(api)
-    body = kill_switch.manifest(namespace=namespace, reason=reason, engaged_by=who, now=now)
+def _owners(who: User, namespace: str) -> list[dict[str, str]]:
+    """The owner references to a ServiceAccount of `namespace`: none for anybody else.
+
+    Of what a chart installs Helm deletes the ServiceAccount after its rights, so that the switch
+    does not go before the controller can enforce nothing any more.
+    """
+    prefix = f"system:serviceaccount:{namespace}:"
+    if not who.name.startswith(prefix):
+        return []
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    return [{**account, "name": who.name.removeprefix(prefix), "uid": who.uid}]
+
+
+async def _engage(
+    api: ApiServer, *, namespace: str, reason: str, who: User, owners: Sequence[dict[str, str]]
+) -> None:
+    body = kill_switch.manifest(
+        namespace=namespace, reason=reason, engaged_by=who.name, now=_now(), owners=owners
+    )
     try:
         await api.create(CONFIG_MAPS, body, namespace=namespace)
     except ApiError as error:
@@ -66,14 +103,20 @@ async def _engage(api: ApiServer, *, namespace: str, reason: str) -> None:
             raise
 
 
-async def _lift_all(api: ApiServer) -> list[str]:
-    """Lift policy by policy; what could not be lifted, in words."""
-    cache = Cache()
+async def _lift_all(api: ApiServer, *, namespaces: Sequence[str], release: bool) -> list[str]:
+    """Lift policy by policy; what could not be lifted, in words.
+
+    With `release` the finalizers are taken off: there will be no controller to do it.
+    """
+    cache = await _policies(api, namespaces)
     problems: list[str] = []
-    async for body in api.list(POLICIES):
-        cache.put(POLICIES, body)
     writer = PolicyWriter(
-        api=api, cache=cache, metrics=Metrics(), identity="sluice thaw", clock=_now
+        api=api,
+        cache=cache,
+        metrics=Metrics(),
+        identity="sluice thaw",
+        clock=_now,
+        namespaces=namespaces,
     )
     with _reported(problems, "gates that no ErrorBudgetPolicy wants any more"):
         await writer.sweep()
@@ -86,7 +129,23 @@ async def _lift_all(api: ApiServer) -> list[str]:
             assert isinstance(policy, ErrorBudgetPolicy)
             undone = await lift(policy, api=api, cache=cache, writer=writer, now=_now())
             typer.echo(f"errorbudgetpolicy {name} lifted ({undone} workloads given back)")
+            if release:
+                await writer.release(policy)
+                cache.drop(key)
     return problems
+
+
+async def _policies(api: ApiServer, namespaces: Sequence[str]) -> Cache:
+    """All policies; none where their definition is gone already, and they with it."""
+    cache = Cache()
+    try:
+        for namespace in namespaces or (None,):
+            async for body in api.list(POLICIES, namespace=namespace):
+                cache.put(POLICIES, body)
+    except ApiError as error:
+        if not error.not_found:
+            raise
+    return cache
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 It is read by name, not watched: the switch must work with the least that can be granted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,13 +27,24 @@ class Unread:
     """Whether the switch is engaged is not known yet."""
 
 
-def manifest(*, namespace: str, reason: str, engaged_by: str, now: datetime) -> dict[str, Any]:
-    """The ConfigMap that engages the switch."""
+def manifest(
+    *,
+    namespace: str,
+    reason: str,
+    engaged_by: str,
+    now: datetime,
+    owners: Sequence[dict[str, str]] = (),
+) -> dict[str, Any]:
+    """The ConfigMap that engages the switch; with `owners` (owner references) it goes when they do.
+
+    Source: kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents.
+    """
     return {
         "metadata": {
             "name": NAME,
             "namespace": namespace,
             "labels": {"app.kubernetes.io/managed-by": "sluice"},
+            **({"ownerReferences": list(owners)} if owners else {}),
         },
         "data": {
             "reason": reason,

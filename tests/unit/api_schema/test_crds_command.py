@@ -117,3 +117,10 @@ def test_every_field_of_the_crd_is_in_the_reference(resource: Resource) -> None:
     parts = schema["properties"]
     counted = check(parts["spec"], "spec") + check(parts["status"], "status")
     assert counted == sum(line.startswith(("| `spec.", "| `status.")) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("more", [("--check",), ("--output-dir", "x"), ("--docs-dir", "x")])
+def test_what_is_applied_is_not_written_as_well(more: tuple[str, ...]) -> None:
+    code, output = run("--apply", *more)
+    assert code == 2
+    assert "--apply" in output

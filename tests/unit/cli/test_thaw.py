@@ -27,12 +27,13 @@ Object = dict[str, Any]
 class Cluster:
     """The objects by resource; a server-side apply takes away what it applied before and now not.
 
-    `refused` holds the names of objects that may not be written or deleted.
+    `refused` holds the names of objects that may not be written or deleted, `user` who we are.
     """
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
         self.refused: set[str] = set()
+        self.user = "ann"
 
     def put(self, resource: Resource, name: str, body: Object, **metadata: Any) -> None:
         found = {"name": name, "resourceVersion": "1", **metadata}
@@ -53,12 +54,15 @@ class Cluster:
 
     async def create(self, resource: Resource, body: Object, **_: Any) -> Object:
         if "metadata" in body:
-            self.put(resource, body["metadata"]["name"], body)
-        return {"status": {"userInfo": {"username": "ann"}}}
+            self.objects[resource.plural, body["metadata"]["name"]] = body
+        return {"status": {"userInfo": {"username": self.user, "uid": f"uid-of-{self.user}"}}}
 
     async def apply(self, resource: Resource, body: Object, **_: Any) -> Object:
         name = body["metadata"]["name"]
         self._refuse(name)
+        if resource == POLICIES:
+            self.objects[resource.plural, name]["metadata"].pop("finalizers", None)
+            return self.objects[resource.plural, name]
         notes = body["metadata"].get("annotations", {})
         live = self.objects[resource.plural, name]
         live["metadata"]["annotations"] = notes
@@ -102,7 +106,8 @@ def policy(cluster: Cluster, name: str, *, namespace: str = "shop", **spec: Any)
         "spec": {"objectives": {"names": ["a"]}, **spec},
         "status": {"workloads": {"governed": 1, "changed": [record]}},
     }
-    cluster.put(POLICIES, name, body, namespace=namespace, uid=f"p-{name}")
+    finalizers = ["sluice.dev/thaw"]
+    cluster.put(POLICIES, name, body, namespace=namespace, uid=f"p-{name}", finalizers=finalizers)
     labels = {MANAGED_BY: "sluice", POLICY_UID: f"p-{name}"}
     for resource in (ADMISSION_POLICIES, ADMISSION_BINDINGS):
         cluster.put(resource, f"gate-{name}", {}, labels=labels)
@@ -132,8 +137,16 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     return cluster
 
 
-def thaw_all() -> Result:
-    return CliRunner().invoke(app, ["thaw", "--all", "--reason", "incident"])
+def thaw_all(*more: str) -> Result:
+    return CliRunner().invoke(app, ["thaw", "--all", "--reason", "incident", *more])
+
+
+def finalizers(cluster: Cluster) -> dict[str, list[str]]:
+    return {
+        name: body["metadata"].get("finalizers", [])
+        for (plural, name), body in cluster.objects.items()
+        if plural == POLICIES.plural
+    }
 
 
 def test_all_policies_are_lifted_and_the_kill_switch_is_engaged(cluster: Cluster) -> None:
@@ -207,6 +220,76 @@ def test_a_policy_that_cannot_be_read_is_lifted_too(cluster: Cluster) -> None:
     assert "errorbudgetpolicy shop/a lifted (1 workloads given back)" in result.stdout
     assert cluster.names(ADMISSION_POLICIES) == set()
     assert annotations(cluster) == {}
+
+
+def test_in_named_namespaces_only_those_are_lifted(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    policy(cluster, "b", namespace="zoo")
+    assert thaw_all("--watch-namespaces", "zoo, farm").exit_code == 0
+    assert cluster.names(ADMISSION_POLICIES) == {"gate-a"}
+    assert set(annotations(cluster)) == {"example.com/a"}
+
+
+def test_a_thaw_leaves_finalizers_and_the_switch_to_who_comes_back(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    assert thaw_all().exit_code == 0
+    assert finalizers(cluster) == {"a": ["sluice.dev/thaw"]}
+    [switch] = (body for (kind, _), body in cluster.objects.items() if kind == CONFIG_MAPS.plural)
+    assert "ownerReferences" not in switch["metadata"]
+
+
+def test_before_an_uninstall_controllers_see_the_switch_first_and_policies_are_released(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(cluster, "a")
+    policy(cluster, "b")
+    cluster.user = "system:serviceaccount:sluice-system:sluice"
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        assert cluster.names(CONFIG_MAPS)
+        assert cluster.names(ADMISSION_POLICIES) == {"gate-a", "gate-b"}
+        waited.append(seconds)
+
+    monkeypatch.setattr(thaw.asyncio, "sleep", wait)
+    assert thaw_all("--uninstall").exit_code == 0
+    assert waited == [15.0]
+    assert cluster.names(ADMISSION_POLICIES) == set()
+    assert annotations(cluster) == {}
+    assert finalizers(cluster) == {"a": [], "b": []}
+    [switch] = (body for (kind, _), body in cluster.objects.items() if kind == CONFIG_MAPS.plural)
+    assert switch["metadata"]["ownerReferences"] == [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "name": "sluice",
+            "uid": f"uid-of-{cluster.user}",
+        }
+    ]
+
+
+@pytest.mark.parametrize("user", ["ann", "system:serviceaccount:elsewhere:sluice"])
+def test_a_switch_can_go_with_an_account_of_its_own_namespace_only(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    cluster.user = user
+    monkeypatch.setattr(thaw, "_SEEN_BY_ALL", 0.0)
+    assert thaw_all("--uninstall").exit_code == 0
+    [switch] = (body for (kind, _), body in cluster.objects.items() if kind == CONFIG_MAPS.plural)
+    assert "ownerReferences" not in switch["metadata"]
+
+
+def test_where_the_definitions_are_gone_there_is_nothing_to_lift(cluster: Cluster) -> None:
+    list_objects = cluster.list
+
+    async def listed(resource: Resource, **others: Any) -> AsyncIterator[Object]:
+        if resource == POLICIES:
+            raise ApiError(status=404, reason="NotFound", message="no such resource")
+        async for body in list_objects(resource, **others):
+            yield body
+
+    cluster.list = listed  # type: ignore[method-assign]
+    assert thaw_all().exit_code == 0
 
 
 def test_without_all_nothing_is_touched(cluster: Cluster) -> None:

@@ -1,0 +1,52 @@
+"""What Helm shows after an install."""
+
+import pytest
+
+from tests.unit.chart.conftest import Helm
+from tests.unit.chart.test_chart import CHART, HERE
+
+
+def notes(helm: Helm, value_set: str, *arguments: str) -> str:
+    answer = helm(
+        *("install", "sluice", CHART, "--namespace", "sluice-system", "--dry-run=client"),
+        *("--values", HERE / f"values/{value_set}.yaml", *arguments),
+    )
+    assert answer.returncode == 0, answer.stderr
+    return " ".join(answer.stdout.partition("NOTES:")[2].split())
+
+
+@pytest.mark.parametrize(
+    ("value_set", "arguments", "said", "not_said"),
+    [
+        ("sources", (), "create a MetricSource called default", "a namespace has no native gate"),
+        ("default", (), "first lifts everything that is frozen", "There is no source yet"),
+        ("namespaced", (), "a namespace has no native gate of its own", "There is no source yet"),
+        ("namespaced", (), "other namespaces than shop, payments do nothing", "Would a deployment"),
+        ("webhook", (), "so is the webhook's configuration", "a namespace has no native gate"),
+        (
+            "default",
+            ("--set", "hooks.thawOnUninstall=false"),
+            "kubectl sluice thaw --all --system-namespace sluice-system",
+            "first lifts everything",
+        ),
+        (
+            "default",
+            ("--set", "hooks.upgradeCrds=false"),
+            "sluice crds | kubectl apply --server-side --force-conflicts -f -",
+            "THE KILL SWITCH IS ENGAGED",
+        ),
+        (
+            "default",
+            ("--set", "networkPolicy.enabled=true"),
+            "name the sources in networkPolicy.sources",
+            "There is no source yet",
+        ),
+        ("full", (), "Would a deployment pass?", "name the sources in networkPolicy.sources"),
+    ],
+)
+def test_the_notes_say_what_the_values_mean(
+    helm: Helm, value_set: str, arguments: tuple[str, ...], said: str, not_said: str
+) -> None:
+    text = notes(helm, value_set, *arguments)
+    assert said in text
+    assert not_said not in text
