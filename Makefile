@@ -34,6 +34,9 @@ lock: setup ## Bring the lock files up to date with pyproject.toml
 crds: setup ## Write the CRDs and their reference from the models
 	sluice crds --output-dir crds --output-dir deploy/helm/sluice/crds --docs-dir docs/reference
 
+manifests: setup ## Write what is made from the chart: manifests without Helm, golden renders, the reference of values
+	UPDATE_GOLDEN=1 pytest -q tests/unit/chart -k "golden or manifests or reference"
+
 lint: setup ## Formatting, lint, types, import layers
 	ruff format --check .
 	ruff check .
@@ -91,4 +94,4 @@ wheel: setup ## Build the wheel into dist/
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-gate bench-recorded bench-scale wheel clean
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-gate bench-recorded bench-scale wheel clean manifests

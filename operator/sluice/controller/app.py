@@ -148,7 +148,7 @@ async def _list_all(parts: Assembly) -> bool:
             await parts.take_list(resource)
     except ApiError as error:
         hint = (
-            "the CRDs are not installed: helm install, or kubectl apply --server-side -f crds/"
+            "the CRDs are not installed: helm install, or sluice crds --apply"
             if error.not_found
             else "trying again"
         )

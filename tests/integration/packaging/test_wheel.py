@@ -48,6 +48,22 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert tops == {"sluice", next(top for top in tops if top.endswith(".dist-info"))}
 
 
+def test_two_wheels_of_one_commit_are_the_same(tmp_path: Path) -> None:
+    built = []
+    for name in ("a", "b"):
+        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+        subprocess.run(
+            [*build, "--directory", str(tmp_path / name)],
+            cwd=ROOT,
+            env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
+            check=True,
+            capture_output=True,
+        )
+        (found,) = (tmp_path / name).glob("sluice_operator-*.whl")
+        built.append(found.read_bytes())
+    assert built[0] == built[1]
+
+
 def test_operator_is_the_standard_library_beside_the_installed_wheel(installed: Path) -> None:
     code = "import operator, sluice; print(operator.__file__); print(sluice.__file__)"
     standard, ours = python(installed, "-c", code).splitlines()
@@ -56,7 +72,7 @@ def test_operator_is_the_standard_library_beside_the_installed_wheel(installed: 
 
 
 def test_the_installed_command_prints_the_crds_that_are_committed(installed: Path) -> None:
-    crds = "".join(path.read_text() for path in sorted((ROOT / "crds").glob("*.yaml")))
+    crds = "".join(path.read_text() for path in sorted((ROOT / "crds").glob("sluice.dev_*.yaml")))
     printed = python(installed, "-m", "sluice", "crds")
     assert printed.count("kind: CustomResourceDefinition") == crds.count(
         "kind: CustomResourceDefinition"
