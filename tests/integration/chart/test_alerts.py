@@ -39,6 +39,7 @@ HEALTHY = {
     f'sluice_objective_budget_known{{{SHOP},objective="b"}}': "0x300",
     f"sluice_gate_synced{{{GATE}}}": "1x300",
     f"sluice_gate_lost_seconds{{{GATE}}}": "0x300",
+    f"sluice_gate_certificate_expiration_timestamp_seconds{{{GATE}}}": "8640000x300",
     f"sluice_gate_unreadable_policies{{{GATE}}}": "0x300",
     f"sluice_gate_throttled_total{{{GATE}}}": "9x300",
     f'sluice_gate_request_duration_seconds_bucket{{{GATE},endpoint="validate",le="0.5"}}': (
@@ -112,6 +113,12 @@ CASES = {
     ),
     "SluiceGateDown": Case({f"sluice_gate_synced{{{GATE}}}": "1x59 0x240"}, 64, 66),
     "SluiceGateCutOff": Case({f"sluice_gate_lost_seconds{{{GATE}}}": "0x59 61+60x240"}, 64, 66),
+    "SluiceGateCertificateExpires": Case(
+        # Seven days and an hour after the start of promtool's time, which is 1970.
+        {f"sluice_gate_certificate_expiration_timestamp_seconds{{{GATE}}}": "608400x300"},
+        119,
+        122,
+    ),
     "SluiceGateUnreadablePolicies": Case(
         {f"sluice_gate_unreadable_policies{{{GATE}}}": "0x59 1x240"}, 74, 76
     ),

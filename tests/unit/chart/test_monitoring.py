@@ -77,7 +77,7 @@ def test_a_query_about_what_is_not_exported_is_found(query: str, wrong: set[str]
 def test_every_alert_is_about_series_that_there_are(helm: Helm, value_set: str) -> None:
     documents = render(helm, value_set, "--set", "prometheusRule.enabled=true")
     rules = alerts(documents)
-    assert len(rules) == 17
+    assert len(rules) == 18
     for rule in rules:
         assert unknown(rule["expr"]) == set(), rule["alert"]
         assert rule["labels"]["severity"] in {"critical", "warning"}
