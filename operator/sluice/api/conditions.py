@@ -29,6 +29,7 @@ class ConditionType(StrEnum):
     FROZEN = "Frozen"
     ENFORCING = "Enforcing"
     CONTESTED = "Contested"
+    THAWING = "Thawing"
     ACTIVE = "Active"
     APPLIED = "Applied"
 

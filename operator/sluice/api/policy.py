@@ -201,14 +201,37 @@ class Stage(Spec):
         return self
 
 
+class Stagger(Spec):
+    """How what was held is released: not all of it in the same second."""
+
+    per_minute: int = Field(
+        default=10,
+        strict=True,
+        ge=1,
+        le=MOST_RECORDS,
+        description="At most so many workloads are released in a minute ...",
+    )
+    within: Duration = Field(
+        default="30m",
+        description=(
+            "... unless all of them would take longer than this: then as many as it takes. "
+            "`0s` releases all at once."
+        ),
+    )
+
+
 class Recovery(Spec):
-    """Hysteresis: how a policy leaves a stage for a milder one."""
+    """Hysteresis: how a policy leaves a stage for a milder one, and how it lets go."""
 
     above: Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3})?$", max_length=7)] = Field(
         default="5",
         description="Points of budget above the stage's `remainingBelow` that must be reached ...",
     )
     for_: Duration = Field(default="30m", alias="for", description="... and held for this long.")
+    stagger: Stagger = Field(
+        default=Stagger(),
+        description="How fast held workloads are released once the stage does not hold them.",
+    )
 
 
 class Exemptions(Spec):
@@ -373,6 +396,15 @@ class Timers(Atomic):
     )
 
 
+class ThawStatus(Atomic):
+    """A thaw that is under way; kept here so that it survives a restart."""
+
+    since: Time = Field(description="When it began.")
+    total: int = Field(description="How many workloads were held then.")
+    held: int = Field(description="How many still are.")
+    next_at: Time = Field(description="When the next ones are released.")
+
+
 class UndoRecord(Status):
     """A field of a workload that Sluice changed, written down before the change."""
 
@@ -388,6 +420,9 @@ class UndoRecord(Status):
         description="Whether the change is known to have been made; else it was not taken back.",
     )
     reverts: int = Field(default=0, description="How often somebody else took the change back.")
+    released: bool = Field(
+        default=False, description="Whether a staggered thaw has let it go; else it is in force."
+    )
 
 
 class WorkloadsStatus(Atomic):
@@ -448,6 +483,9 @@ class ErrorBudgetPolicyStatus(Observed):
         default=None,
         description="While a manual freeze of all workloads is the decision: what it replaces.",
     )
+    thaw: ThawStatus | None = Field(
+        default=None, description="A staggered thaw, while it is under way."
+    )
     overrides: list[ActiveOverride] = Field(
         default=[],
         max_length=MOST_OVERRIDES,
@@ -461,7 +499,7 @@ class ErrorBudgetPolicyStatus(Observed):
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     conditions: list[Condition] = condition_list(
-        "Ready, BudgetKnown, Frozen, Enforcing; Contested, Stalled while true.", most=16
+        "Ready, BudgetKnown, Frozen, Enforcing; Contested, Thawing, Stalled while true.", most=16
     )
 
 

@@ -69,6 +69,8 @@ class Reason(StrEnum):
     GATE_REJECTED = "GateRejected"
     WRITE_FAILED = "WriteFailed"
     REVERTED_BY_OTHERS = "RevertedByOthers"
+    THAW_STAGGERED = "ThawStaggered"
+    THAW_COMPLETED = "ThawCompleted"
 
     # An override
     OVERRIDE_ACTIVE = "OverrideActive"

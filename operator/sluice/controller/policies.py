@@ -22,6 +22,7 @@ from sluice.controller.policy_plan import Live, Outcome
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
+from sluice.controller.thawing import Thawing, thawing
 from sluice.enforcement.native import Rendered
 from sluice.enforcement.plan import Records
 from sluice.kube.api_server import ApiServer
@@ -113,7 +114,7 @@ class Policies:
             if lifted:
                 # Nothing is left of it, so that other policies need not keep it up.
                 workloads = WorkloadsStatus(governed=status.workloads.governed)
-                status = status.model_copy(update={"workloads": workloads})
+                status = status.model_copy(update={"workloads": workloads, "thaw": None})
             await self._writer.status(found, status)
         elif isinstance(found, Malformed):
             if found.deleting:
@@ -136,8 +137,10 @@ class Policies:
             return waits + random.uniform(0.0, _SPREAD)  # noqa: S311 - jitter, not a secret
         gathered = self._gather(policy, now)
         ruled = _decide(gathered, now)
-        if not await self._carry_out(gathered, ruled, now):
+        carried_out = await self._carry_out(gathered, ruled, now)
+        if carried_out is None:
             return _AGAIN
+        gathered = replace(gathered, policy=carried_out)
         return self._next(gathered, ruled.decision.by_budget, now)
 
     async def _suspend(self, policy: ErrorBudgetPolicy, now: datetime) -> bool:
@@ -211,10 +214,12 @@ class Policies:
             overrides=tuple(self._active(policy, now)),
         )
 
-    async def _carry_out(self, gathered: Gathered, ruled: Ruled, now: datetime) -> bool:
+    async def _carry_out(
+        self, gathered: Gathered, ruled: Ruled, now: datetime
+    ) -> ErrorBudgetPolicy | None:
         """Gates first, since they are what protects; then the record, then the workloads.
 
-        Whether everything was written.
+        The policy with its new status; None if not everything was written.
         """
         policy, decision = gathered.policy, ruled.decision
         wanted = policy_plan.want(policy, decision, killed=gathered.switch is not None)
@@ -258,15 +263,18 @@ class Policies:
             rejected=await self._writer.gates(policy, existing, rendered.manifests),
             dropped=tuple(one.message for one in rendered.dropped),
         )
+        wants = policy_plan.wants(wanted, governed=gathered.governed, live=live)
+        at_once = gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
+        thaw = thawing(policy, wants, at_once=at_once, now=now)
         changes = policy_plan.workload_changes(
-            policy, wanted, governed=gathered.governed, live=live, now=now
+            policy, wanted, governed=gathered.governed, live=live, now=now, thaw=thaw
         )
         before = _records(policy, [one.records for _, one in changes])
         too_many: tuple[str, ...] = ()
         if len(before) > MOST_RECORDS:
             too_many = (policy_plan.too_many(len(before)),)
             changes = policy_plan.workload_changes(policy, None, governed=(), live=live, now=now)
-            before = policy.status.workloads.changed
+            before, thaw = policy.status.workloads.changed, Thawing(())
 
         def status(records: Sequence[UndoRecord], so_far: Outcome) -> ErrorBudgetPolicyStatus:
             return policy_plan.status_of(
@@ -279,6 +287,7 @@ class Policies:
                 switch=gathered.switch,
                 limit=limits.in_status(decision, turns),
                 now=now,
+                thaw=thaw.status,
             )
 
         if set(before) - set(policy.status.workloads.changed):
@@ -295,9 +304,11 @@ class Policies:
         policy = await self._writer.status(policy, status(after, outcome))
         if decision.transition is not None:
             await self._writer.announce(policy, decision.by_budget)
+        if thaw.news is not None:
+            await self._writer.tell(policy, *thaw.news, action="Thaw")
         if outcome.rejected is None and not (gates or after or wanted.pause or wanted.annotations):
             await self._writer.release(policy)
-        return not failed
+        return None if failed else policy
 
     def _later(self) -> float:
         return self._settings.interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
@@ -314,6 +325,8 @@ class Policies:
         if decision.expires is not None:
             ends.append(decision.expires - hold / 2)  # when it is due for renewal
         ends += self._waiting(policy)
+        if policy.status.thaw is not None:
+            ends.append(policy.status.thaw.next_at)
         # What has ended already is nothing to wait for: it would be due again every second.
         waits = [max((end - now).total_seconds(), 1.0) for end in ends if end >= now]
         return min([self._later(), *waits])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,13 @@ from sluice.api.policy import (
     ErrorBudgetPolicy,
     ErrorBudgetPolicyStatus,
     Mode,
+    ThawStatus,
     UndoRecord,
     WorkloadsStatus,
 )
 from sluice.api.reasons import Reason
+from sluice.controller import thawing
+from sluice.controller.thawing import Thawing
 from sluice.enforcement import names
 from sluice.enforcement.freeze import Freeze, Limit, Override
 from sluice.enforcement.history import workload as with_revisions
@@ -196,6 +199,15 @@ def want(policy: ErrorBudgetPolicy, decision: Decision, *, killed: bool) -> Want
     return Want(uid, pause=decision.stage_spec.pause_rollouts, annotations=expanded)
 
 
+def wants(
+    wanted: Want, *, governed: Iterable[WorkloadName], live: Live
+) -> list[tuple[Target, Want]]:
+    """The workloads that are governed, each with what is wanted of it."""
+    names_ = set(governed)
+    targets = map(Target.of, live.workloads)
+    return [(it, wanted) for it in targets if WorkloadName(it.kind, it.name) in names_]
+
+
 def workload_changes(
     policy: ErrorBudgetPolicy,
     wanted: Want | None,
@@ -203,10 +215,14 @@ def workload_changes(
     governed: Iterable[WorkloadName],
     live: Live,
     now: datetime,
+    thaw: Thawing | None = None,
 ) -> list[tuple[Target, Changes]]:
-    """The writes on workloads, so that they carry what `wanted` says and nothing else of ours."""
+    """The writes on workloads, so that they carry what `wanted` says and nothing else of ours.
+
+    Those that `thaw` keeps are held as well. Without one all is released at once.
+    """
     uid, governed_names = policy.metadata.uid, set(governed)
-    mine = policy.status.workloads.changed
+    mine = policy.status.workloads.changed if thaw is None else thaw.records
     changes = []
     for workload in live.workloads:
         target = Target.of(workload)
@@ -216,7 +232,8 @@ def workload_changes(
             records[other] = [one for one in theirs if one.uid == target.uid]
         wants = [_kept(other, theirs) for other, theirs in records.items() if other != uid]
         if wanted is not None and name in governed_names:
-            wants.append(wanted)
+            kept = thaw is not None and target.uid in thaw.kept
+            wants.append(replace(wanted, pause=wanted.pause or kept))
         changes.append((target, plan(target, wants, records, now)))
     return changes
 
@@ -235,7 +252,7 @@ def _kept(uid: str, records: Iterable[UndoRecord]) -> Want:
     for record in records:
         key = annotation_key(record.field)
         if record.field in HOLDS:
-            pause = True
+            pause = pause or not record.released
         elif key is not None:
             notes[key] = str(json.loads(record.value))
     return Want(uid, pause=pause, annotations=notes)
@@ -252,6 +269,7 @@ def status_of(
     switch: KillSwitch | None,
     limit: LimitStatus | None = None,
     now: datetime,
+    thaw: ThawStatus | None = None,
 ) -> ErrorBudgetPolicyStatus:
     """The status after a decision was carried out, as far as `outcome` says."""
     decision = ruled.decision
@@ -262,6 +280,7 @@ def status_of(
     if contested:
         message = "; ".join(problem.message for problem in contested[:_SHOWN])
         claimed.append(Claim(ConditionType.CONTESTED, "True", Reason.REVERTED_BY_OTHERS, message))
+    claimed += thawing.claim(thaw, policy.spec.recovery.stagger)
     return ErrorBudgetPolicyStatus(
         observed_generation=generation,
         stage=stage,
@@ -269,6 +288,7 @@ def status_of(
         timers=timers,
         workloads=WorkloadsStatus(governed=governed, changed=sorted(records, key=_record_key)),
         by_budget=replaced(decision),
+        thaw=thaw,
         overrides=active_overrides(ruled, overrides),
         history=history(policy.status.history, decision.transition),
         conditions=merge(policy.status.conditions, claimed, generation=generation, now=_whole(now)),

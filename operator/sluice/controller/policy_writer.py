@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from sluice.api.policy import Admission, ErrorBudgetPolicy, ErrorBudgetPolicyStatus
+from sluice.api.reasons import Reason
 from sluice.enforcement.names import MANAGED_BY, MANAGER, POLICY, POLICY_UID
 from sluice.enforcement.native import Manifest
 from sluice.enforcement.plan import Changes
@@ -192,6 +193,21 @@ class PolicyWriter:
             note=f"{transition.from_ or 'New'} -> {transition.to}: {transition.message}",
         )
         _log.info("stage changed", policy=_name(policy), note=event.note)
+        await events.post(self._api, event, identity=self._identity, now=self._clock())
+
+    async def tell(
+        self, policy: ErrorBudgetPolicy, reason: Reason, note: str, *, action: str
+    ) -> None:
+        """Post an Event about something that goes as it should."""
+        event = events.Event(
+            kind=POLICIES.kind,
+            metadata=policy.metadata,
+            type="Normal",
+            reason=reason,
+            action=action,
+            note=note,
+        )
+        _log.info(action.lower(), policy=_name(policy), note=note)
         await events.post(self._api, event, identity=self._identity, now=self._clock())
 
     async def _workload(self, target: Target, change: Changes) -> str | None:
