@@ -19,7 +19,9 @@ def scene(control_plane: ControlPlane, pasts: Sequence[Past]) -> Iterator[Stack]
     if not control_plane.rolls_out:
         pytest.skip("the control plane has no controller manager: Deployments do not roll out")
     with ExitStack() as resources:
-        kubeconfig = resources.enter_context(installed(control_plane))
+        kubeconfig = resources.enter_context(
+            installed(control_plane, "chaos.chaosMesh=true", "chaos.litmus=true")
+        )
         try:
             found = resources.enter_context(stack(control_plane, kubeconfig, pasts))
         except NoPrometheus as reason:

@@ -46,6 +46,11 @@ class Team:
             stdin=text,
         )
 
+    def create(self, *objects: Object) -> None:
+        """Create objects as people and tools do, by an update."""
+        items = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.kubectl("create", "-f", "-", stdin=items)
+
     def start(self, *more: Object, **spec: Any) -> None:
         """Apply an objective, a policy with `spec`, a Deployment and `more`, and see it healthy."""
         self.apply(objective(self.service.job), policy(**spec), deployment(), *more)

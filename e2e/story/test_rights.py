@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from e2e import harness
+from e2e.chaos.definitions import defined, trial
 from e2e.chart.rights import Right, Rights
 from e2e.stack import ACCOUNT, NAMESPACE, Stack, installed
 from e2e.story.audit import POLICY as AUDIT_POLICY
@@ -14,6 +15,7 @@ from e2e.story.audit import Request, requests
 from e2e.story.manifests import daemon_set, stages, stateful_set
 from e2e.story.team import POLICY, Team
 from e2e.story.test_sources import Platform
+from sluice.kube.held import CHAOS
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
 
@@ -39,7 +41,10 @@ def audited(
         plane = resources.enter_context(harness.control_plane(api_server_flags=flags))
         if plane.local is None:
             pytest.skip(f"the API server of provider {plane.provider} is not ours to audit")
-        kubeconfig = resources.enter_context(installed(plane))
+        kubeconfig = resources.enter_context(
+            installed(plane, "chaos.chaosMesh=true", "chaos.litmus=true")
+        )
+        resources.enter_context(defined(plane))
         yield everything.within(plane, kubeconfig), log
 
 
@@ -47,10 +52,13 @@ def audited(
 def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
     """Everything that a controller does, once: what it asked of the API server for it."""
     stack, log = audited
-    running = stack.run()
+    running = stack.run("--chaos-tools=chaos-mesh,litmus")
     with stack.plane.namespace("audited") as namespace:
         team = Team(stack, namespace, stack.take())
-        freeze = stages(pauseRollouts=True, annotate={"team.example/frozen": "yes"})
+        freeze = stages(
+            pauseRollouts=True, pauseChaos=True, annotate={"team.example/frozen": "yes"}
+        )
+        team.create(*map(trial, CHAOS))
         team.start(stateful_set(), daemon_set(), stages=freeze)
         team.freeze()
         team.until(

@@ -12,6 +12,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ENV_PREFIX = "SLUICE_"
 
 
+def comma_separated(value: object) -> object:
+    """What an option holds that is given several values, as a tuple; else the value itself."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
 class ProcessSettings(BaseSettings):
     """Where it works and what it logs; a flag beats the environment, which beats the default."""
 
@@ -37,12 +44,7 @@ class ProcessSettings(BaseSettings):
         default="info", description="The least severe level that is logged."
     )
 
-    @field_validator("watch_namespaces", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    _split_namespaces = field_validator("watch_namespaces", mode="before")(comma_separated)
 
     @field_validator("listen", "webhook_listen", check_fields=False)
     @classmethod

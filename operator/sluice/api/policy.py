@@ -115,6 +115,14 @@ class WorkloadReference(Spec):
     _each_once = field_validator("kinds")(each_once)
 
 
+class ChaosReference(Spec):
+    """The chaos experiments that `pauseChaos` pauses, in the policy's own namespace."""
+
+    selector: LabelSelector = Field(
+        default=LabelSelector(), description="Experiments with these labels; `{}` is all."
+    )
+
+
 class BurnRateCondition(Spec):
     """A burn rate over one window."""
 
@@ -183,6 +191,14 @@ class Stage(Spec):
             "Also hold rollouts that are under way: `spec.paused` of governed Deployments, the "
             "partition of StatefulSets, `OnDelete` as update strategy of DaemonSets. It holds "
             "rollbacks too, and `kubectl rollout undo` of a Deployment is refused."
+        ),
+    )
+    pause_chaos: bool = Field(
+        default=False,
+        strict=True,
+        description=(
+            "Also pause chaos experiments and their schedules in the policy's namespace, those "
+            "that `spec.chaos` selects: of Chaos Mesh and of Litmus, as far as the controller may."
         ),
     )
     annotate: dict[LabelKey, Annotated[str, Field(max_length=1024)]] = Field(
@@ -319,6 +335,9 @@ class ErrorBudgetPolicySpec(Spec):
     objectives: ObjectiveReference = Field(description="The objectives whose budgets decide.")
     workloads: WorkloadReference = Field(
         default=WorkloadReference(), description="The workloads that are governed."
+    )
+    chaos: ChaosReference = Field(
+        default=ChaosReference(), description="The chaos experiments that `pauseChaos` pauses."
     )
     mode: Mode = Field(
         default=Mode.OBSERVE,

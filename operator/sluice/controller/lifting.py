@@ -1,8 +1,8 @@
 """Lifts all that is enforced for a policy; the controller and `sluice thaw` do it the same way."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from sluice.api.metadata import ObjectMeta
 from sluice.api.policy import (
@@ -13,12 +13,14 @@ from sluice.api.policy import (
     WorkloadsStatus,
 )
 from sluice.api.reading import read
+from sluice.controller.chaos import read_chaos
+from sluice.controller.listing import listed
 from sluice.controller.policy_plan import Live, workload_changes
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.enforcement.kinds import KINDS
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Malformed
-from sluice.kube.resources import POLICIES, RETAINED, WORKLOADS, Resource
+from sluice.kube.resources import POLICIES, RETAINED, WORKLOADS
 
 
 class NotLiftedError(Exception):
@@ -63,10 +65,12 @@ async def lift(
     gates = await writer.gates_of(policy, expected=True)
     refused = await writer.gates(policy, gates, ())
     live = await read_live(policy, api=api, cache=cache, kinds=WORKLOADS)
-    changes = workload_changes(policy, None, governed=(), live=live, now=now)
+    chaos = await read_chaos(policy, api=api, tools=(), wanted=False)
+    everything = replace(live, workloads=[*live.workloads, *chaos.objects])
+    changes = workload_changes(policy, None, governed=(), live=everything, now=now)
     failed = await writer.workloads(changes)
     # A gate that is still there is no reason to keep workloads paused.
-    problems = [*([refused] if refused is not None else []), *failed]
+    problems = [*([refused] if refused is not None else []), *chaos.problems, *failed]
     if problems:
         raise NotLiftedError("; ".join(problems))
     return sum(1 for _, change in changes if change.clear or change.apply)
@@ -92,23 +96,14 @@ async def read_live(
     namespace = policy.metadata.namespace
     retained = sorted({KINDS[kind].retained_as for kind in revisions_of})
     return Live(
-        workloads=[it for kind in kinds async for it in _list(api, WORKLOADS[kind], namespace)],
-        retained=[it for kind in retained async for it in _list(api, RETAINED[kind], namespace)],
+        workloads=[it for kind in kinds async for it in listed(api, WORKLOADS[kind], namespace)],
+        retained=[it for kind in retained async for it in listed(api, RETAINED[kind], namespace)],
         others={
             other.metadata.uid: other.status.workloads.changed
             for other in _policies(cache, namespace)
             if other.metadata.uid != policy.metadata.uid
         },
     )
-
-
-async def _list(
-    api: ApiServer, resource: Resource, namespace: str
-) -> AsyncIterator[Mapping[str, Any]]:
-    """A list's items carry no kind, which every manifest made from them needs."""
-    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-    async for item in api.list(resource, namespace=namespace):
-        yield {**kind, **item}
 
 
 def _policies(cache: Cache, namespace: str) -> Iterator[ErrorBudgetPolicy]:

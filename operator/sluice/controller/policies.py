@@ -16,9 +16,10 @@ from sluice.api.policy import (
     WorkloadsStatus,
 )
 from sluice.controller import limits, policy_plan
+from sluice.controller.chaos import read_chaos, select_chaos
 from sluice.controller.complaint import Complaints
 from sluice.controller.lifting import lift, read_live, salvage
-from sluice.controller.policy_plan import Live, Outcome
+from sluice.controller.policy_plan import Aim, Live, Outcome
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
@@ -224,7 +225,9 @@ class Policies:
         policy, decision = gathered.policy, ruled.decision
         wanted = policy_plan.want(policy, decision, killed=gathered.switch is not None)
         gates = ruled.enforces and self._settings.gate == "native"
-        touches = bool(wanted.pause or wanted.annotations or policy.status.workloads.changed)
+        chaos_wanted = policy_plan.want_chaos(policy, decision, killed=gathered.switch is not None)
+        wishes = bool(wanted.pause or wanted.annotations or chaos_wanted.pause)
+        touches = wishes or bool(policy.status.workloads.changed)
         live = Live()
         counts = ruled.enforces and decision.limit is not None
         if gates or touches or gathered.marked or counts:
@@ -263,17 +266,26 @@ class Policies:
             rejected=await self._writer.gates(policy, existing, rendered.manifests),
             dropped=tuple(one.message for one in rendered.dropped),
         )
-        wants = policy_plan.wants(wanted, governed=gathered.governed, live=live)
-        at_once = gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
-        thaw = thawing(policy, wants, at_once=at_once, now=now)
-        changes = policy_plan.workload_changes(
-            policy, wanted, governed=gathered.governed, live=live, now=now, thaw=thaw
+        chaos = await read_chaos(
+            policy, api=self._api, tools=self._settings.chaos_tools, wanted=chaos_wanted.pause
         )
-        before = _records(policy, [one.records for _, one in changes])
+        aims = (
+            Aim(wanted, gathered.governed, live),
+            Aim(
+                chaos_wanted,
+                select_chaos(policy.spec.chaos, chaos),
+                replace(live, workloads=chaos.objects, retained=()),
+            ),
+        )
+        at_once = gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
+        thaw = thawing(policy, policy_plan.wants(aims), at_once=at_once, now=now)
+        changes = policy_plan.changes_of(policy, aims, now=now, thaw=thaw)
+        before = [*_records(policy, [one.records for _, one in changes]), *chaos.kept]
         too_many: tuple[str, ...] = ()
         if len(before) > MOST_RECORDS:
             too_many = (policy_plan.too_many(len(before)),)
-            changes = policy_plan.workload_changes(policy, None, governed=(), live=live, now=now)
+            released = [replace(aim, wanted=None) for aim in aims]
+            changes = policy_plan.changes_of(policy, released, now=now)
             before, thaw = policy.status.workloads.changed, Thawing(())
 
         def status(records: Sequence[UndoRecord], so_far: Outcome) -> ErrorBudgetPolicyStatus:
@@ -296,17 +308,18 @@ class Policies:
         problems = [it for _, one in changes for it in one.problems]
         outcome = replace(
             outcome,
-            failed=(*too_many, *failed),
+            failed=(*too_many, *chaos.problems, *failed),
             problems=tuple(it for it in problems if it.policy == policy.metadata.uid),
         )
         # After a failure the records stay: what was written and what was not is not known.
-        after = before if failed else _records(policy, [one.remaining for _, one in changes])
+        remaining = _records(policy, [one.remaining for _, one in changes])
+        after = before if failed else [*remaining, *chaos.kept]
         policy = await self._writer.status(policy, status(after, outcome))
         if decision.transition is not None:
             await self._writer.announce(policy, decision.by_budget)
         if thaw.news is not None:
             await self._writer.tell(policy, *thaw.news, action="Thaw")
-        if outcome.rejected is None and not (gates or after or wanted.pause or wanted.annotations):
+        if outcome.rejected is None and not (gates or after or wishes):
             await self._writer.release(policy)
         return None if failed else policy
 

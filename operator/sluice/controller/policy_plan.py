@@ -199,13 +199,52 @@ def want(policy: ErrorBudgetPolicy, decision: Decision, *, killed: bool) -> Want
     return Want(uid, pause=decision.stage_spec.pause_rollouts, annotations=expanded)
 
 
-def wants(
-    wanted: Want, *, governed: Iterable[WorkloadName], live: Live
-) -> list[tuple[Target, Want]]:
-    """The workloads that are governed, each with what is wanted of it."""
-    names_ = set(governed)
-    targets = map(Target.of, live.workloads)
-    return [(it, wanted) for it in targets if WorkloadName(it.kind, it.name) in names_]
+def want_chaos(policy: ErrorBudgetPolicy, decision: Decision, *, killed: bool) -> Want:
+    """What the policy wants on each chaos experiment that it selects, under the same conditions."""
+    enforces = policy.spec.mode is Mode.ENFORCE and not killed
+    return Want(policy.metadata.uid, pause=enforces and decision.stage_spec.pause_chaos)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a policy wants of some objects.
+
+    Attributes:
+        wanted: what it wants of those that it governs; None to release all.
+        governed: which ones it does.
+        live: all of the namespace.
+    """
+
+    wanted: Want | None
+    governed: tuple[WorkloadName, ...]
+    live: Live
+
+
+def wants(aims: Iterable[Aim]) -> list[tuple[Target, Want]]:
+    """The objects that are governed, each with what is wanted of it."""
+    found = []
+    for aim in aims:
+        names_ = set(aim.governed)
+        targets = [Target.of(it) for it in aim.live.workloads] if aim.wanted else []
+        found += [
+            (it, aim.wanted)
+            for it in targets
+            if aim.wanted and WorkloadName(it.kind, it.name) in names_
+        ]
+    return found
+
+
+def changes_of(
+    policy: ErrorBudgetPolicy, aims: Iterable[Aim], *, now: datetime, thaw: Thawing | None = None
+) -> list[tuple[Target, Changes]]:
+    """The writes of all aims, see `workload_changes`."""
+    return [
+        change
+        for aim in aims
+        for change in workload_changes(
+            policy, aim.wanted, governed=aim.governed, live=aim.live, now=now, thaw=thaw
+        )
+    ]
 
 
 def workload_changes(
@@ -241,8 +280,8 @@ def workload_changes(
 def too_many(count: int) -> str:
     """Why the policy changes no workload at all."""
     return (
-        f"pauseRollouts and annotate are not carried out: they would be {count} changes of "
-        f"workloads, and a policy can remember {MOST_RECORDS}; govern fewer workloads with it"
+        f"pauseRollouts, pauseChaos and annotate are not carried out: they would be {count} "
+        f"changes, and a policy can remember {MOST_RECORDS}; govern fewer workloads with it"
     )
 
 

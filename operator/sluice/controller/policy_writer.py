@@ -18,11 +18,11 @@ from sluice.enforcement.target import Target
 from sluice.kube import events
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache
+from sluice.kube.held import HELD
 from sluice.kube.resources import (
     ADMISSION_BINDINGS,
     ADMISSION_POLICIES,
     POLICIES,
-    WORKLOADS,
 )
 from sluice.policy.decision import Decision
 from sluice.telemetry.metrics import Metrics
@@ -211,7 +211,7 @@ class PolicyWriter:
         await events.post(self._api, event, identity=self._identity, now=self._clock())
 
     async def _workload(self, target: Target, change: Changes) -> str | None:
-        resource = WORKLOADS[target.kind]
+        resource = HELD[target.kind]
         try:
             if change.clear is not None:
                 await self._api.merge(

@@ -5,11 +5,14 @@ A field's description is the flag's help text: see `sluice.cli.run`.
 
 import re
 import socket
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import NoDecode
 
-from sluice.settings import ProcessSettings
+from sluice.settings import ProcessSettings, comma_separated
+
+ChaosTool = Literal["chaos-mesh", "litmus"]
 
 _URL = TypeAdapter(HttpUrl)
 _BEGINS = re.compile(r"https?:(?!//[^/\\])", re.IGNORECASE)
@@ -64,6 +67,10 @@ class Settings(ProcessSettings):
         le=256,
         description="Evaluations under way at once, but for objectives: these wait for a source.",
     )
+    chaos_tools: Annotated[tuple[ChaosTool, ...], NoDecode] = Field(
+        default=(),
+        description="Whose experiments stages may pause, by commas: chaos-mesh, litmus.",
+    )
     gate: Literal["native", "webhook"] = Field(
         default="native",
         description="What denies changes: admission policies written here, or `sluice gate`.",
@@ -80,6 +87,8 @@ class Settings(ProcessSettings):
         default_factory=socket.gethostname,
         description="Name under which this process holds the Lease; the host's if left out.",
     )
+
+    _split_tools = field_validator("chaos_tools", mode="before")(comma_separated)
 
     @field_validator("prometheus_url")
     @classmethod

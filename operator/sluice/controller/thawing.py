@@ -7,6 +7,7 @@ from datetime import datetime
 from sluice.api.conditions import Claim, ConditionType
 from sluice.api.policy import ErrorBudgetPolicy, Stagger, ThawStatus, UndoRecord
 from sluice.api.reasons import Reason
+from sluice.enforcement.kinds import CHAOS
 from sluice.enforcement.plan import Want
 from sluice.enforcement.target import Target
 from sluice.policy.explanation import minute
@@ -60,7 +61,8 @@ def thawing(
         and not one.released
         and _in_force(target, one)
     ]
-    held.sort(key=lambda one: (one.time, one.kind, one.name))
+    # Faults are injected again when all that was deployed meanwhile has been let go.
+    held.sort(key=lambda one: (one.kind in CHAOS, one.time, one.kind, one.name))
     before = policy.status.thaw
     stagger = _ALL_AT_ONCE if at_once else policy.spec.recovery.stagger
     step = wave(before, held=len(held), stagger=stagger, now=now)

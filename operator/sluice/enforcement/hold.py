@@ -1,4 +1,4 @@
-"""How a kind of workload is told to hold its rollouts: one field with one value.
+"""How a kind is told to hold its rollouts, or its chaos: one field with one value.
 
 A field is named by its path, such as `spec.paused`, and its value is JSON text, `null` for none.
 """
@@ -13,7 +13,7 @@ NONE = "null"
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One field of the spec that holds the rollouts of a kind.
+    """One field, of the spec or an annotation, that holds what a kind does.
 
     Attributes:
         path: where the field is.
@@ -34,6 +34,8 @@ class Hold:
     @property
     def field(self) -> str:
         """The field's name in undo records."""
+        if self.path[:-1] == ("metadata", "annotations"):
+            return f"metadata.annotations[{self.path[-1]}]"
         return ".".join(self.path)
 
     @property

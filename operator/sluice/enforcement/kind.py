@@ -1,7 +1,7 @@
-"""What is particular to a kind of workload that is governed."""
+"""What is particular to a kind that is governed or held."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sluice.enforcement.freeze import Revision
@@ -10,30 +10,53 @@ from sluice.enforcement.hold import Hold
 Object = Mapping[str, Any]
 
 
+def _never(live: Object) -> bool:
+    del live
+    return False
+
+
 @dataclass(frozen=True, slots=True)
-class WorkloadKind:
-    """A kind of `apps/v1` whose pod template is what is deployed.
+class HeldKind:
+    """A kind that can be told to hold.
 
     Attributes:
         name: the kind.
         plural: its resource.
-        hold: how its rollouts are held.
-        holdable: whether a workload as it is has rollouts to hold.
-        stamp: a text that changes once the cluster retains another revision of the workload.
-        retained_as: the kind of the objects that its revisions are retained as.
-        revision: one of these objects as a revision; None if it is none.
+        hold: how it is held.
+        holdable: whether an object as it is has something to hold.
+        over: whether an object is over, so that what holds it stays: without it, it began anew.
     """
 
     name: str
     plural: str
     hold: Hold
     holdable: Callable[[Object], bool]
+    over: Callable[[Object], bool] = field(default=_never, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadKind(HeldKind):
+    """A kind of `apps/v1` whose pod template is what is deployed.
+
+    Attributes:
+        stamp: a text that changes once the cluster retains another revision of the workload.
+        retained_as: the kind of the objects that its revisions are retained as.
+        revision: one of these objects as a revision; None if it is none.
+    """
+
     stamp: Callable[[Object], str]
     retained_as: str
     revision: Callable[[Object], Revision | None]
 
 
+def text_at(live: Object, *path: str) -> str:
+    """A field as text; empty if there is none, whatever is in its way."""
+    found: Any = live
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return "" if found is None else str(found)
+
+
 def update_strategy(live: Object) -> str:
     """The type of `spec.updateStrategy`; empty if it has none."""
-    strategy = (live.get("spec") or {}).get("updateStrategy") or {}
-    return str(strategy.get("type") or "")
+    return text_at(live, "spec", "updateStrategy", "type")

@@ -134,6 +134,7 @@ def plan(target: Target, wants: Iterable[Want], records: Records, now: datetime)
     if values:
         written = [one for one in after if one.record.field in values]
         values[_MIRROR] = json.dumps(mirror.write(target.uid, written))
+    values |= _for_good(target)
     leftovers = {
         **_leftovers(target, seen, stale, values),
         **_restored(target, seen, before, values),
@@ -333,6 +334,13 @@ def _restored(
     previous = latest.previous if latest is not None else _mirrored(target, seen)
     previous = target.hold.restorable(previous)
     return {field: previous} if previous != NONE or field in target.shared else {}
+
+
+def _for_good(target: Target) -> dict[str, str]:
+    """What holds an object that is over, if it is ours: given back, it would begin anew."""
+    hold = target.hold
+    stays = target.over and hold.field in target.ours and target.value(hold.field) == hold.text
+    return {hold.field: hold.text} if stays else {}
 
 
 def _settled(target: Target, values: Mapping[str, str], cleared: frozenset[str]) -> bool:

@@ -1,4 +1,4 @@
-"""A live workload as the planner sees it, and the two kinds of field that Sluice writes on one.
+"""A live object as the planner sees it, and the two kinds of field that Sluice writes on one.
 
 A field is named as in an undo record: that which holds rollouts of the workload's kind, such as
 `spec.paused`, or `metadata.annotations[<key>]`. Its value is JSON text, `null` where there is none.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sluice.enforcement.hold import NONE, Hold
-from sluice.enforcement.kinds import HOLDS, KINDS
+from sluice.enforcement.kinds import HELD, HOLDS
 from sluice.enforcement.names import MANAGER
 
 _ANNOTATION = "metadata.annotations["
@@ -47,7 +47,8 @@ class Target:
             what an update left there, only one that declares it by server-side apply.
         shared: such a hold if an update of somebody else's has set it to its present value, as in a
             copy of the object.
-        holdable: whether it has rollouts to hold.
+        holdable: whether it has something to hold.
+        over: whether it is over, so that what holds it stays.
     """
 
     api_version: str
@@ -61,6 +62,7 @@ class Target:
     others: Mapping[str, str]
     shared: frozenset[str]
     holdable: bool
+    over: bool = False
 
     @classmethod
     def of(cls, live: Mapping[str, Any]) -> Self:
@@ -70,7 +72,7 @@ class Target:
         what is done for all others.
         """
         metadata = live["metadata"]
-        kind = KINDS[live["kind"]]
+        kind = HELD[live["kind"]]
         ours: set[str] = set()
         others: dict[str, str] = {}
         shared: set[str] = set()
@@ -96,12 +98,13 @@ class Target:
             others=others,
             shared=frozenset(shared),
             holdable=kind.holdable(live),
+            over=kind.over(live),
         )
 
     @property
     def hold(self) -> Hold:
         """How rollouts of its kind are held."""
-        return KINDS[self.kind].hold
+        return HELD[self.kind].hold
 
     def takes_over(self, field: str) -> bool:
         """Whether a value of `field` that somebody else left there may be replaced."""

@@ -87,6 +87,19 @@ class ApiServer:
                 return None
             raise
 
+    async def served(self, group: str, version: str) -> frozenset[str]:
+        """The plurals of the resources that the API server has of a group; none if not that.
+
+        Source: kubernetes.io, "The Kubernetes API", section "Unaggregated discovery".
+        """
+        try:
+            found = await self._request("GET", f"/apis/{group}/{version}")
+        except ApiError as error:
+            if error.not_found:
+                return frozenset()
+            raise
+        return frozenset(it["name"] for it in found.get("resources") or [] if "/" not in it["name"])
+
     async def list(
         self,
         resource: Resource,

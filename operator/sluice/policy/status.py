@@ -97,6 +97,9 @@ def active_overrides(
 
 
 def history(before: Sequence[Transition], transition: Transition | None) -> list[Transition]:
-    """`before` (newest first) with `transition` at its head, the oldest ones dropped."""
-    newest = [] if transition is None else [transition]
+    """`before` (newest first) with `transition` at its head, the oldest ones dropped.
+
+    It may be there already: a status that announces writes holds it as well as that after them.
+    """
+    newest = [] if transition is None or transition in before[:1] else [transition]
     return [*newest, *before][:HISTORY]

@@ -15,6 +15,7 @@ import yaml
 
 from sluice.controller.settings import Settings
 from sluice.gate.settings import GateSettings
+from sluice.kube.held import CHAOS
 from sluice.settings import ProcessSettings
 from tests.unit.chart.conftest import Helm
 from tests.unit.chart.reference import WHOLE, commented, reference
@@ -104,6 +105,7 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm, value_set: str) -> Non
                 for name in (
                     *("interval", "settle", "query_timeout", "concurrency", "listen"),
                     *("lease_name", "leader_elect", "log_format", "log_level", "gate"),
+                    "chaos_tools",
                 )
             },
         ),
@@ -119,9 +121,10 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm, value_set: str) -> Non
                 "lease_name": "sluice-blue",
                 "log_format": "console",
                 "log_level": "debug",
+                "chaos_tools": ("chaos-mesh", "litmus"),
             },
         ),
-        ("webhook", {"gate": "webhook"}),
+        ("webhook", {"gate": "webhook", "chaos_tools": ("litmus",)}),
         ("namespaced", {"watch_namespaces": ("shop", "payments"), "leader_elect": False}),
     ],
 )
@@ -156,6 +159,18 @@ def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str, 
         section = isinstance(value, dict) and bool(value) and name not in WHOLE
         found |= leaves(value, path) if section else {path}
     return found
+
+
+def test_rights_on_chaos_are_those_on_the_kinds_that_are_paused(helm: Helm) -> None:
+    rules = found(render(helm, "full"), "Role", "sluice-controller")["rules"]
+    granted = {
+        (group, resource)
+        for rule in rules
+        if rule["verbs"] == ["list", "patch"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert granted == {(it.group, it.plural) for it in CHAOS.values()}
 
 
 def test_every_value_has_a_comment() -> None:

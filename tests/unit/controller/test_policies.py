@@ -46,6 +46,11 @@ async def test_a_freeze_ends_when_the_budget_has_recovered_and_leaves_nothing() 
     assert world.status.workloads.changed == []
 
 
+async def test_a_stage_that_is_entered_with_writes_on_workloads_is_in_the_history_once() -> None:
+    world = await frozen(World())
+    assert [it.to for it in world.status.history] == ["Exhausted"]
+
+
 async def test_more_overrides_than_a_status_can_name_keep_no_freeze_from_ending() -> None:
     world = await frozen(World())
     for number in range(70):

@@ -19,8 +19,9 @@ from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Cache, Key, Malformed
+from sluice.kube.held import HELD
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, POLICIES, WORKLOADS, Resource
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, POLICIES, Resource
 from sluice.policy.objective import ObjectiveState
 from sluice.telemetry.metrics import Metrics
 
@@ -35,6 +36,7 @@ class Table:
         self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.writes: list[tuple[str, str]] = []
         self.refused: dict[tuple[str, str], int] = {}
+        self.groups: dict[str, frozenset[str]] = {}
         self.version = 1
 
     def refuse(self, verb: str, plural: str, *, status: int) -> None:
@@ -54,6 +56,10 @@ class Table:
     @staticmethod
     def _key(resource: Resource, metadata: dict[str, Any]) -> tuple[str, str, str]:
         return resource.plural, metadata.get("namespace", ""), metadata["name"]
+
+    async def served(self, group: str, version: str) -> frozenset[str]:
+        assert version == "v1alpha1"
+        return self.groups.get(group, frozenset())
 
     async def list(
         self, resource: Resource, *, namespace: str | None = None, labels: str = ""
@@ -77,7 +83,7 @@ class Table:
             finalizers = body["metadata"].get("finalizers", [])
             metadata = {**before["metadata"], "finalizers": finalizers}
             return self.put(resource, {**before, "metadata": metadata})
-        if resource.kind in WORKLOADS:
+        if resource.kind in HELD:
             return self.put(resource, _applied(before, body))
         return self.put(resource, copy.deepcopy(body))
 

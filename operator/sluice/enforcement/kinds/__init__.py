@@ -1,15 +1,23 @@
-"""The kinds of workloads that are governed, one module each."""
+"""The kinds of workloads that are governed and the kinds of chaos that are paused."""
 
 from collections.abc import Mapping
 
 from sluice.enforcement.hold import Hold
-from sluice.enforcement.kind import WorkloadKind
+from sluice.enforcement.kind import HeldKind, WorkloadKind
+from sluice.enforcement.kinds.chaos_mesh import CHAOS_MESH
 from sluice.enforcement.kinds.daemonset import DAEMON_SET
 from sluice.enforcement.kinds.deployment import DEPLOYMENT
+from sluice.enforcement.kinds.litmus import LITMUS
 from sluice.enforcement.kinds.statefulset import STATEFUL_SET
 
 KINDS: Mapping[str, WorkloadKind] = {it.name: it for it in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)}
-"""By name of the kind."""
+"""Workloads by name of the kind."""
 
-HOLDS: Mapping[str, Hold] = {it.hold.field: it.hold for it in KINDS.values()}
+CHAOS: Mapping[str, HeldKind] = {it.name: it for it in (*CHAOS_MESH, *LITMUS)}
+"""Experiments and their schedules by name of the kind."""
+
+HELD: Mapping[str, HeldKind] = {**KINDS, **CHAOS}
+"""All of them."""
+
+HOLDS: Mapping[str, Hold] = {it.hold.field: it.hold for it in HELD.values()}
 """By name of the field."""
