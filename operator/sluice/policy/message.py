@@ -27,8 +27,12 @@ _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _WIDTHS = (UNCUT, 120, 63, 40, 24, 16, 8)
 """How far names are cut, until a text fits; at the last width every text does."""
 
-_LONGEST_REASON = 160
+_LONGEST_REASON = 128
 """Characters of why a limit denies a change, at most."""
+
+_LONGEST_LABEL = 63
+"""Characters of a workload's name that room is kept for in a limit's message: one that has more
+has no pods with a label of its name, and makes the message longer."""
 
 _LONGEST_KIND = 63
 """Characters of a kind's name at most."""
@@ -127,8 +131,12 @@ def denial_parts(decision: Ruling, spec: ErrorBudgetPolicySpec) -> DenialParts:
 
 
 def limit_parts(decision: Ruling, spec: ErrorBudgetPolicySpec) -> DenialParts:
-    """`denial_parts` for a limit: between the name and the suffix comes ` denied: ` and why."""
-    limit = DENIAL_LIMIT - UNCUT - max(map(len, spec.workloads.kinds)) - _LONGEST_REASON
+    """`denial_parts` for a limit: between the name and the suffix comes ` denied: ` and why.
+
+    The whole has `DENIAL_LIMIT` characters at most if the workload's name has 63 at most.
+    """
+    kind = max(map(len, spec.workloads.kinds))
+    limit = DENIAL_LIMIT - _LONGEST_LABEL - kind - _LONGEST_REASON
     for width in _WIDTHS:
         parts = _parts(decision, spec, width, why=LEAVES)
         parts = replace(parts, suffix=parts.suffix.partition(LEAVES)[2])

@@ -15,8 +15,16 @@ from sluice.api.policy import Admission, ErrorBudgetPolicy, Exemptions
 from sluice.policy.admission import Change, Governor, Outcome, Rule, State, Verdict
 from sluice.policy.fingerprint import Fingerprint, fingerprint
 from sluice.policy.judgement import judge
-from sluice.policy.limit import DECLARATION, Deployed, declarations, last_deploy, pace
-from sluice.policy.message import DENIAL_LIMIT
+from sluice.policy.limit import (
+    DECLARATION,
+    Deployed,
+    Pace,
+    declarations,
+    last_deploy,
+    pace,
+    why_not,
+)
+from sluice.policy.message import DENIAL_LIMIT, limit_parts
 from sluice.policy.recorded import recorded
 from tests.unit.policy.examples import HOUR, MINUTE, T0, decided, known, spec_of
 
@@ -152,6 +160,23 @@ def test_the_message_of_a_long_name_still_fits_and_says_when() -> None:
     found = verdict(replace(DEPLOY, name="w" * 253))
     assert len(found.message) <= DENIAL_LIMIT
     assert "the next may pass after 2026-08-26T10:04:00Z" in found.message
+
+
+@pytest.mark.parametrize("approval", [None, "Required"])
+@pytest.mark.parametrize("objective", ["checkout-availability", "o" * 253])
+def test_a_gate_that_learns_the_workload_later_says_the_same_within_the_same_room(
+    objective: str, approval: str | None
+) -> None:
+    limit = {"interval": "1y2w3d4h5m6s7ms", "approval": approval}
+    spec = spec_of(stages=[STAGES[0], STAGES[1] | {"limit": limit}, STAGES[2]])
+    found = decided(known("35", objective), spec=spec)
+    parts = limit_parts(found, spec)
+    why = why_not(Limit.model_validate(limit), Pace(T0, T0 + DAY), T0)
+    text = f"{parts.prefix}StatefulSet{parts.infix}{'w' * 63} denied: {why}{parts.suffix}"
+    assert len(text) <= DENIAL_LIMIT
+    assert text.startswith(f"LIMITED by ErrorBudgetPolicy shop/default: SLO {objective[:21]}")
+    assert "has 35.0% of its 30d budget left (freeze below 20%)" in text
+    assert "; scaling, restart and rollback are allowed. Approve: kubectl sluice approve." in text
 
 
 def test_the_one_deployment_of_an_interval_passes_and_is_told_when_the_next_may() -> None:
