@@ -19,7 +19,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import freezing
-from benchmarks.gated import BARE, PHASES, Fleet, Gated, InForce, Variant, client, gated
+from benchmarks.gated import (
+    API_SERVER,
+    BARE,
+    GATE,
+    PHASES,
+    Fleet,
+    Gated,
+    InForce,
+    Variant,
+    client,
+    gated,
+)
 from benchmarks.load import Block, Call, Client, Estimate, added, percentile
 from benchmarks.report import RESULTS, environment, keep, show
 from e2e.harness import ControlPlane, control_plane
@@ -28,6 +39,9 @@ RATES = {50: 3.0, 200: 2.0}
 """Requests a second, and seconds of a block."""
 
 PLUGINS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook")
+PARTS = (*PLUGINS, "request", API_SERVER, GATE)
+"""What is told of a request beside its latency, milliseconds."""
+
 FLEETS = {"small": Fleet(5, 3), "large": Fleet(300, 5)}
 SEED = 1
 
@@ -106,6 +120,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate", description=__doc__)
     parts = [*FLEETS, *freezing.PARTS]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="which of it")
+    parser.add_argument(
+        "--rates", type=int, nargs="+", default=RATES, choices=RATES, help="a second"
+    )
     parser.add_argument("--rounds", type=int, default=12, help="blocks of each kind")
     options = parser.parse_args()
     kept_all = True
@@ -115,7 +132,7 @@ def main() -> int:
         with control_plane() as plane:
             version = plane.kubectl.json("version")["serverVersion"]["gitVersion"]
             if part in FLEETS:
-                content, kept = _latency(plane, FLEETS[part], options.rounds)
+                content, kept = _latency(plane, FLEETS[part], options.rounds, options.rates)
             else:
                 content, kept = freezing.measure(plane, freezing.PARTS[part])
         kept_all = kept_all and kept
@@ -135,12 +152,14 @@ def _with_others(part: str, content: dict[str, Any], machine: dict[str, Any]) ->
     return {**before, "environment": machine, part: content}
 
 
-def _latency(plane: ControlPlane, fleet: Fleet, rounds: int) -> tuple[dict[str, Any], bool]:
+def _latency(
+    plane: ControlPlane, fleet: Fleet, rounds: int, rates: Sequence[int]
+) -> tuple[dict[str, Any], bool]:
     measured: Measured = {
         (phase, variant, rate): Series(phase, variant, rate)
         for phase, variants in PHASES.items()
         for variant in variants
-        for rate in RATES
+        for rate in rates
     }
     in_force: list[InForce] = []
     with gated(plane, fleet) as world:
@@ -185,19 +204,24 @@ async def _rounds(
             await api.block(calls, rate=min(RATES), seconds=_WARM_UP, chance=chance)
         for _ in range(count):
             before = await _inside(api)
-            for rate, seconds in RATES.items():
+            for rate in sorted({rate for _, _, rate in measured}):
                 seed = chance.random()
                 for variant in chance.sample(PHASES[phase], len(PHASES[phase])):
+                    spent = world.spent()
                     block = await api.block(
                         variant.calls(world.fleet),
                         rate=rate,
-                        seconds=seconds,
+                        seconds=RATES[rate],
                         chance=random.Random(seed),
                     )
+                    took = {
+                        name: 1000 * (seconds - spent[name]) / len(block.times)
+                        for name, seconds in world.spent().items()
+                    }
                     after = await _inside(api)
                     series = measured[phase, variant, rate]
                     series.blocks.append(block)
-                    series.inside.append(after.since(before, len(block.times)))
+                    series.inside.append(after.since(before, len(block.times)) | took)
                     before = after
 
 
@@ -229,7 +253,7 @@ def _rows(measured: Measured) -> tuple[list[dict[str, Any]], bool]:
                 "addedP99": tail.json(),
                 "ratioP50": round(_ratio(series, reference), 3),
                 "lateP99": round(_late(series), 3),
-                "inside": {name: round(series.mean(name), 3) for name in (*PLUGINS, "request")},
+                "inside": {name: round(series.mean(name), 3) for name in PARTS},
                 "kept": kept,
             }
         )
@@ -255,7 +279,8 @@ def _kept(variant: Variant, rate: int, median: Estimate, tail: Estimate) -> bool
 
 def _beside(measured: Measured) -> list[dict[str, Any]]:
     """What a freeze costs the namespaces that are not frozen."""
-    pairs = [(measured["frozen", BARE, rate], measured["thawed", BARE, rate]) for rate in RATES]
+    rates = sorted({rate for _, _, rate in measured})
+    pairs = [(measured["frozen", BARE, rate], measured["thawed", BARE, rate]) for rate in rates]
     return [
         {
             "rate": frozen.rate,
@@ -272,7 +297,7 @@ def _show(fleet: Fleet, rows: Sequence[dict[str, Any]]) -> None:
         "(95 % confidence; * a promise that does not hold)",
         (
             *("change", "rate", "p50", "p99", "added at p50", "added at p99"),
-            *("policy", "webhook", "request", "otherwise"),
+            *("policy", "webhook", "request", "CPU API", "CPU gate", "otherwise"),
         ),
         [
             [
@@ -282,7 +307,7 @@ def _show(fleet: Fleet, rows: Sequence[dict[str, Any]]) -> None:
                 f"{row['p99']:.2f}",
                 str(Estimate(*row["addedP50"])),
                 str(Estimate(*row["addedP99"])),
-                *(f"{row['inside'][name]:.2f}" for name in (*PLUGINS, "request")),
+                *(f"{row['inside'][name]:.2f}" for name in PARTS),
                 f"{row['otherwise']}/{row['requests']}",
             ]
             for row in rows

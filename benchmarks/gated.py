@@ -14,13 +14,15 @@ from http import HTTPStatus
 from typing import Any
 
 from benchmarks.load import Call, Client
+from benchmarks.processor import cpu
 from e2e.gate.shop import Object, Shop, apply_gate, changed, deployment, later
-from e2e.gate.webhook import decide, opted_in, policy, registered
+from e2e.gate.webhook import Gate, decide, opted_in, policy, registered
 from e2e.harness import ControlPlane, wait_until
 from sluice.enforcement.freeze import Freeze
 from sluice.enforcement.native import render
 
 UNGATED, NATIVE, WEBHOOK = "ungated", "native", "webhook"
+API_SERVER, GATE = "processor: API server", "processor: gate"
 _SETTINGS = 20
 _AT_ONCE = 8
 _NEW = 99
@@ -129,6 +131,14 @@ class Gated:
     native: Shop
     webhook: Shop
     freeze: Freeze
+    gate: Gate
+
+    def spent(self) -> dict[str, float]:
+        """Processor seconds of the API server and of the webhook's process so far."""
+        if self.plane.local is None:
+            raise RuntimeError("the API server's process is not on this machine")
+        pids = {API_SERVER: self.plane.local.api_server_pid, GATE: self.gate.daemon.pid}
+        return {name: cpu(pid) for name, pid in pids.items()}
 
     @contextmanager
     def frozen(self) -> Iterator[InForce]:
@@ -158,7 +168,7 @@ def gated(plane: ControlPlane, fleet: Fleet) -> Iterator[Gated]:
     """The namespaces with their Deployments, and a gate that the API server asks."""
     with ExitStack() as resources:
         registration = resources.enter_context(registered(plane, system="webhook-system"))
-        resources.enter_context(registration.running())
+        gate = resources.enter_context(registration.running())
         for name in (UNGATED, NATIVE):
             resources.enter_context(plane.namespace(name))
         webhook = resources.enter_context(opted_in(plane, WEBHOOK))
@@ -166,7 +176,7 @@ def gated(plane: ControlPlane, fleet: Fleet) -> Iterator[Gated]:
         native = Shop(plane, NATIVE)
         webhook("apply", "-f", "-", stdin=json.dumps(policy(webhook)))
         decide(webhook, "Allow")
-        yield Gated(plane, fleet, native, webhook, native.freeze())
+        yield Gated(plane, fleet, native, webhook, native.freeze(), gate)
 
 
 async def _fill(plane: ControlPlane, fleet: Fleet) -> None:

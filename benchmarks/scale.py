@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import exporter
+from benchmarks.processor import cpu
 from benchmarks.report import RESULTS, environment, keep, show
 from e2e.harness import (
     ControlPlane,
@@ -196,8 +197,8 @@ def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
     controller = _start(world, profile)
     pid, began = controller.daemon.pid, time.monotonic()
     known_after = {share: _known(world, controller, share, began) for share in (0.5, 1.0)}
-    start_cpu = _cpu(pid)
-    machine, server_cpu = _machine_cpu(), _cpu(world.server.pid)
+    start_cpu = cpu(pid)
+    machine, server_cpu = _machine_cpu(), cpu(world.server.pid)
     before, steady = _Counters.read(world.server, controller), time.monotonic()
     lag = 0.0
     while time.monotonic() - steady < seconds:
@@ -214,10 +215,10 @@ def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
         half_known_after=known_after[0.5],
         known_after=known_after[1.0],
         start_cpu=round(start_cpu, 1),
-        cpu=round((_cpu(pid) - start_cpu) / minutes, 2),
+        cpu=round((cpu(pid) - start_cpu) / minutes, 2),
         memory=round(_peak_memory(pid)),
         queries=round(passed.queries / minutes),
-        prometheus_cpu=round((_cpu(world.server.pid) - server_cpu) / minutes, 2),
+        prometheus_cpu=round((cpu(world.server.pid) - server_cpu) / minutes, 2),
         writes=round(passed.writes / minutes),
         lag=round(lag, 2),
         busy=round((_machine_cpu() - machine) / minutes),
@@ -238,7 +239,7 @@ def _known(world: _World, controller: Controller, share: float, began: float) ->
         known = sum(_samples(controller, "sluice_objective_budget_known"))
         if time.monotonic() - said > 60:
             said = time.monotonic()
-            _say(f"{known:.0f} known; {_cpu(controller.daemon.pid):.0f} s of processor time")
+            _say(f"{known:.0f} known; {cpu(controller.daemon.pid):.0f} s of processor time")
         return known >= share * world.size
 
     wait_until(enough, timeout=_GIVE_UP, what=f"{share:.0%} are known", interval=_LOOKS / 3)
@@ -306,12 +307,6 @@ def _values(text: str, beginning: str) -> list[float]:
     return [
         float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(beginning)
     ]
-
-
-def _cpu(pid: int) -> float:
-    """Processor seconds of a process so far. Source: proc(5), fields 14 and 15 of stat."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _machine_cpu() -> float:

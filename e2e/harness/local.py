@@ -61,6 +61,11 @@ class LocalControlPlane:
         """The API server's URL."""
         return f"https://{LOOPBACK}:{self._port}"
 
+    @property
+    def api_server_pid(self) -> int:
+        """The API server's process; another one after a stop and a start."""
+        return self._api_server.pid
+
     def stop_api_server(self, *, grace: float = 0.0) -> None:
         """End the API server: at once, or after `grace` seconds to end by itself."""
         self._api_server.stop(grace)
