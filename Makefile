@@ -79,7 +79,7 @@ bench-cost: setup ## Count the samples that Prometheus reads (about two minutes;
 bench-engines: setup ## Compare the budgets of both engines (about three minutes)
 	exec python -m benchmarks.engines
 
-bench-gate: setup tools ## Measure what a gate costs a deployment and how soon it freezes (about forty minutes)
+bench-gate: setup tools ## Measure what a gate costs a deployment and how soon it freezes (needs an idle machine)
 	exec python -m benchmarks.gate
 
 bench-recorded: setup ## Count the samples that rules read, and weigh what is read back (a minute)
