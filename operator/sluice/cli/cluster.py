@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
+from sluice.cli import completion
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.connection import NoClusterError, configuration
 from sluice.kube.resources import SELF_SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_REVIEWS, Resource
@@ -21,13 +22,28 @@ Context = Annotated[
 ]
 Namespace = Annotated[
     str | None,
-    typer.Option("--namespace", "-n", help="Namespace; the context's if left out."),
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Namespace; the context's if left out.",
+        autocompletion=completion.namespaces,
+    ),
+]
+Policy = Annotated[
+    str,
+    typer.Option(
+        "--policy", "-p", help="The ErrorBudgetPolicy.", autocompletion=completion.policies
+    ),
 ]
 AllNamespaces = Annotated[
     bool, typer.Option("--all-namespaces", "-A", help="All namespaces, in place of one.")
 ]
 SystemNamespace = Annotated[
     str, typer.Option("--system-namespace", help="The controller's namespace.")
+]
+DryRun = Annotated[
+    Literal["none", "server"],
+    typer.Option("--dry-run", help="server: have it checked by the API server, change nothing."),
 ]
 LeaseName = Annotated[str, typer.Option("--lease-name", help="The name of its Lease.")]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from sluice.cli import completion
 from sluice.cli.check_files import Finding, read_all
 from sluice.cli.cluster import Context, Kubeconfig, Namespace, SystemNamespace, with_api
 from sluice.cli.explain_change import UnusableChangeError, Wanted, images_of
@@ -31,7 +32,11 @@ class Output(StrEnum):
 
 def explain(
     workload: Annotated[
-        str, typer.Argument(help="The workload, as `web` (a Deployment) or `statefulset/db`.")
+        str,
+        typer.Argument(
+            help="The workload, as `web` (a Deployment) or `statefulset/db`.",
+            autocompletion=completion.workloads,
+        ),
     ],
     filename: Annotated[
         str | None,

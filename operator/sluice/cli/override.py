@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from sluice.api.durations import format_duration, parse_duration
-from sluice.cli.cluster import Context, Kubeconfig, Namespace, whoami, with_api
+from sluice.cli import completion
+from sluice.cli.cluster import Context, DryRun, Kubeconfig, Namespace, Policy, whoami, with_api
 from sluice.kube.api_server import ApiServer
 from sluice.kube.connection import current_namespace
 from sluice.kube.resources import OVERRIDES
@@ -16,12 +17,11 @@ def override(
     workloads: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Workloads, as `web` or `deployment/web`; all of the policy's if none."
+            help="Workloads, as `web` or `deployment/web`; all of the policy's if none.",
+            autocompletion=completion.workloads,
         ),
     ] = None,
-    policy: Annotated[
-        str, typer.Option("--policy", "-p", help="The ErrorBudgetPolicy to override.")
-    ] = "default",
+    policy: Policy = "default",
     reason: Annotated[
         str, typer.Option("--reason", "-r", help="Why, for the audit and the postmortem.")
     ] = "",
@@ -29,6 +29,7 @@ def override(
         str, typer.Option("--for", help="How long: 30m, 2h. The policy sets the limit.")
     ] = "1h",
     ticket: Annotated[str, typer.Option("--ticket", help="An incident or a change request.")] = "",
+    dry_run: DryRun = "none",
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -55,12 +56,17 @@ def override(
             "expiresAt": (now + lasts).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         metadata = {"generateName": f"{policy}-", "namespace": where}
-        return await api.create(OVERRIDES, {"metadata": metadata, "spec": spec}, namespace=where)
+        body = {"metadata": metadata, "spec": spec}
+        return await api.create(OVERRIDES, body, namespace=where, dry_run=dry_run == "server")
 
     made = with_api(create, kubeconfig=kubeconfig, context=context)
     whom = ", ".join(names) or f"all workloads of ErrorBudgetPolicy {policy}"
+    created = "created" if dry_run == "none" else "created (server dry run)"
     typer.echo(
-        f"gateoverride.sluice.dev/{made['metadata']['name']} created: changes of {whom} in "
+        f"gateoverride.sluice.dev/{made['metadata']['name']} {created}: changes of {whom} in "
         f"{where} pass for {format_duration(lasts)}, until {made['spec']['expiresAt']}."
     )
-    typer.echo(f"End it early: kubectl -n {where} delete gateoverride {made['metadata']['name']}")
+    if dry_run == "none":
+        typer.echo(
+            f"End it early: kubectl -n {where} delete gateoverride {made['metadata']['name']}"
+        )

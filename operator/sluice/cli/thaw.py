@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.cli.cluster import Context, Kubeconfig, User, user, with_api
+from sluice.cli.cluster import (
+    Context,
+    DryRun,
+    Kubeconfig,
+    SystemNamespace,
+    User,
+    user,
+    with_api,
+)
 from sluice.controller.lifting import NotLiftedError, lift, salvage
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube import kill_switch
@@ -30,9 +38,6 @@ def thaw(
     reason: Annotated[
         str, typer.Option("--reason", "-r", help="Why, for whoever wonders later.")
     ] = "",
-    system_namespace: Annotated[
-        str, typer.Option("--system-namespace", help="The controller's namespace.")
-    ] = "sluice-system",
     watch_namespaces: Annotated[
         str, typer.Option(help="Lift in these namespaces only, separated by commas.")
     ] = "",
@@ -44,6 +49,8 @@ def thaw(
             "and let the switch go with the ServiceAccount that runs this.",
         ),
     ] = False,
+    dry_run: DryRun = "none",
+    system_namespace: SystemNamespace = "sluice-system",
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
@@ -56,15 +63,25 @@ def thaw(
         raise typer.BadParameter("say --all: a single freeze is lifted by `sluice override`")
     namespaces = tuple(name.strip() for name in watch_namespaces.split(",") if name.strip())
 
+    async def engage(api: ApiServer, *, dry_run: bool = False) -> None:
+        why = reason or "no reason given"
+        place = system_namespace
+        await _engage(api, namespace=place, reason=why, owned=uninstall, dry_run=dry_run)
+
     async def work(api: ApiServer) -> list[str]:
-        who = await user(api)
-        owners = _owners(who, system_namespace) if uninstall else []
-        said = reason or "no reason given"
-        await _engage(api, namespace=system_namespace, reason=said, who=who, owners=owners)
+        await engage(api)
         if uninstall:
             await asyncio.sleep(_SEEN_BY_ALL)
         return await _lift_all(api, namespaces=namespaces, release=uninstall)
 
+    async def trial(api: ApiServer) -> None:
+        await engage(api, dry_run=True)
+        await _foresee(api, namespaces)
+
+    if dry_run == "server":
+        with_api(trial, kubeconfig=kubeconfig, context=context)
+        typer.echo("The kill switch would be engaged (server dry run); nothing was changed.")
+        return
     problems = with_api(work, kubeconfig=kubeconfig, context=context)
     typer.echo(
         "The kill switch is engaged; nothing is enforced anew until you run\n"
@@ -90,17 +107,36 @@ def _owners(who: User, namespace: str) -> list[dict[str, str]]:
 
 
 async def _engage(
-    api: ApiServer, *, namespace: str, reason: str, who: User, owners: Sequence[dict[str, str]]
+    api: ApiServer, *, namespace: str, reason: str, owned: bool, dry_run: bool
 ) -> None:
+    who = await user(api)
     body = kill_switch.manifest(
-        namespace=namespace, reason=reason, engaged_by=who.name, now=_now(), owners=owners
+        namespace=namespace,
+        reason=reason,
+        engaged_by=who.name,
+        now=_now(),
+        owners=_owners(who, namespace) if owned else [],
     )
     try:
-        await api.create(CONFIG_MAPS, body, namespace=namespace)
+        await api.create(CONFIG_MAPS, body, namespace=namespace, dry_run=dry_run)
     except ApiError as error:
         # 409: it is engaged already, and by whom and why is not ours to overwrite.
         if not error.conflict:
             raise
+
+
+async def _foresee(api: ApiServer, namespaces: Sequence[str]) -> None:
+    """Tell which policies would be lifted, from what their statuses record."""
+    cache = await _policies(api, namespaces)
+    for key in sorted(cache.keys(POLICIES), key=str):
+        found = cache.drop(key)
+        policy = salvage(found) if isinstance(found, Malformed) else found
+        assert isinstance(policy, ErrorBudgetPolicy)
+        workloads = {(one.kind, one.name) for one in policy.status.workloads.changed}
+        typer.echo(
+            f"errorbudgetpolicy {key.namespace}/{key.name} would be lifted "
+            f"({len(workloads)} workloads given back)"
+        )
 
 
 async def _lift_all(api: ApiServer, *, namespaces: Sequence[str], release: bool) -> list[str]:

@@ -11,6 +11,7 @@ import aiohttp
 import typer
 
 from sluice.api.durations import parse_duration
+from sluice.cli import completion
 from sluice.cli.cluster import Context, Kubeconfig, Namespace
 from sluice.kube.connection import current_namespace
 
@@ -33,7 +34,11 @@ class GateError(Exception):
 
 def verdict(
     workload: Annotated[
-        str, typer.Argument(help="The workload, as `web` (a Deployment) or `statefulset/db`.")
+        str,
+        typer.Argument(
+            help="The workload, as `web` (a Deployment) or `statefulset/db`.",
+            autocompletion=completion.workloads,
+        ),
     ],
     url: Annotated[
         str,

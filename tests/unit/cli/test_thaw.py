@@ -52,9 +52,11 @@ class Cluster:
             if plural == resource.plural and here and wanted.items() <= _labels(body).items():
                 yield body
 
-    async def create(self, resource: Resource, body: Object, **_: Any) -> Object:
-        if "metadata" in body:
-            self.objects[resource.plural, body["metadata"]["name"]] = body
+    async def create(
+        self, resource: Resource, body: Object, *, dry_run: bool = False, **_: Any
+    ) -> Object:
+        if "metadata" in body and not dry_run:
+            self.put(resource, body["metadata"]["name"], body)
         return {"status": {"userInfo": {"username": self.user, "uid": f"uid-of-{self.user}"}}}
 
     async def apply(self, resource: Resource, body: Object, **_: Any) -> Object:
@@ -296,4 +298,16 @@ def test_without_all_nothing_is_touched(cluster: Cluster) -> None:
     policy(cluster, "a")
     before = copy.deepcopy(cluster.objects)
     assert CliRunner().invoke(app, ["thaw"]).exit_code == 2
+    assert cluster.objects == before
+
+
+def test_a_dry_run_tells_what_would_be_lifted_and_touches_nothing(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    policy(cluster, "b", namespace="zoo")
+    before = copy.deepcopy(cluster.objects)
+    result = CliRunner().invoke(app, ["thaw", "--all", "--dry-run=server"])
+    assert result.exit_code == 0
+    assert "errorbudgetpolicy shop/a would be lifted (1 workloads given back)" in result.stdout
+    assert "errorbudgetpolicy zoo/b would be lifted" in result.stdout
+    assert "nothing was changed" in result.stdout
     assert cluster.objects == before
