@@ -241,6 +241,21 @@ def test_an_override_is_tried_made_and_told(someone: Hire, viewer: Person) -> No
     assert owner("delete", "gateoverride", one["name"]).returncode == 0
 
 
+def test_a_freeze_by_hand_takes_the_role_and_is_told(someone: Hire, viewer: Person) -> None:
+    why = ("--reason", "the database is moved", "--ticket", "CHG-7", "--for", "2h")
+    refused = viewer.sluice("freeze", "default", *why)
+    assert refused.returncode == 1
+    assert 'cannot create resource "gateoverrides"' in refused.stderr
+    mover = someone("mover", "sluice-overrider")
+    made = mover.sluice("freeze", "default", *why)
+    assert made.returncode == 0, made.stderr
+    [one] = [it for it in viewer.json("status")["overrides"] if it["effect"] == "Freeze"]
+    assert (one["active"], one["ticket"], one["policy"]) == (True, "CHG-7", "default")
+    assert one["createdBy"].endswith(":mover")
+    assert f"delete gateoverride {one['name']}" in made.stdout
+    assert mover("delete", "gateoverride", one["name"]).returncode == 0
+
+
 def test_a_freeze_that_nobody_renewed_is_told_as_ended(viewer: Person, shop: Shop) -> None:
     decide(shop, "Deny", minutes=-1)
     try:

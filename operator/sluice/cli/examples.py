@@ -22,6 +22,16 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "Let one deployment pass a stage that limits them.",
         ),
     ),
+    "freeze": (
+        (
+            "freeze default -n shop --reason 'the database is moved' --for 2h --ticket CHG-7",
+            "Freeze what a policy governs for two hours.",
+        ),
+        (
+            "freeze --all -A --reason 'sale' --dry-run=server",
+            "Try whether all policies of the cluster could be frozen.",
+        ),
+    ),
     "override": (
         (
             "override deployment/web -n shop --reason 'fixes checkout' --for 30m",

@@ -24,6 +24,7 @@ COMMANDS = {
     "crds": "Print the CustomResourceDefinitions, write them into directories, or apply them.",
     "approve": "Let a deployment pass a stage that limits them (creates a GateOverride).",
     "explain": "Explain whether a deployment would pass now, why, and what would.",
+    "freeze": "Freeze deployments by hand until a stated time (creates a GateOverride).",
     "override": "Let deployments pass a freeze until a stated time (creates a GateOverride).",
     "status": "Show budgets, policies, freezes and who is affected.",
     "thaw": "Lift all freezes at once and keep them lifted; works with the controller down.",

@@ -1,16 +1,16 @@
 """`sluice override`: break-glass, with a reason and an end."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from sluice.api.durations import format_duration, parse_duration
+from sluice.api.durations import format_duration
+from sluice.api.override import Effect
 from sluice.cli import completion
-from sluice.cli.cluster import Context, DryRun, Kubeconfig, Namespace, Policy, whoami, with_api
+from sluice.cli.cluster import Context, DryRun, Kubeconfig, Namespace, Policy, with_api
+from sluice.cli.gate_override import create, created, lasting, reason_given
 from sluice.kube.api_server import ApiServer
 from sluice.kube.connection import current_namespace
-from sluice.kube.resources import OVERRIDES
 
 
 def override(
@@ -35,38 +35,28 @@ def override(
     context: Context = None,
 ) -> None:
     """Let deployments pass a freeze until a stated time (creates a GateOverride)."""
-    if len(reason.strip()) < 3:  # noqa: PLR2004 - the CRD's own bound
-        raise typer.BadParameter("say why, for the audit: --reason 'fix for INC-4711'")
-    try:
-        lasts = parse_duration(length)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--for") from error
+    why, lasts = reason_given(reason), lasting(length)
     where = namespace or current_namespace(kubeconfig=kubeconfig, context=context)
     names = [name.rpartition("/")[2] for name in workloads or []]
 
-    async def create(api: ApiServer) -> dict[str, Any]:
-        now = datetime.now(UTC)
-        spec = {
-            "policy": policy,
-            "workloads": names,
-            "effect": "Allow",
-            "reason": reason,
-            "ticket": ticket,
-            "createdBy": await whoami(api),
-            "expiresAt": (now + lasts).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        metadata = {"generateName": f"{policy}-", "namespace": where}
-        body = {"metadata": metadata, "spec": spec}
-        return await api.create(OVERRIDES, body, namespace=where, dry_run=dry_run == "server")
+    spec = {
+        "policy": policy,
+        "workloads": names,
+        "effect": Effect.ALLOW.value,
+        "reason": why,
+        "ticket": ticket,
+    }
+    trial = dry_run == "server"
 
-    made = with_api(create, kubeconfig=kubeconfig, context=context)
+    async def work(api: ApiServer) -> dict[str, Any]:
+        return await create(api, spec, lasts, namespace=where, dry_run=trial)
+
+    made = with_api(work, kubeconfig=kubeconfig, context=context)
     whom = ", ".join(names) or f"all workloads of ErrorBudgetPolicy {policy}"
-    created = "created" if dry_run == "none" else "created (server dry run)"
     typer.echo(
-        f"gateoverride.sluice.dev/{made['metadata']['name']} {created}: changes of {whom} in "
-        f"{where} pass for {format_duration(lasts)}, until {made['spec']['expiresAt']}."
+        f"{created(made, dry_run=trial)}: changes of {whom} in {where} pass for "
+        f"{format_duration(lasts)}, until {made['spec']['expiresAt']}."
     )
-    if dry_run == "none":
-        typer.echo(
-            f"End it early: kubectl -n {where} delete gateoverride {made['metadata']['name']}"
-        )
+    if not trial:
+        name = made["metadata"]["name"]
+        typer.echo(f"End it early: kubectl -n {where} delete gateoverride {name}")

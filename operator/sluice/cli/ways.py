@@ -73,6 +73,10 @@ def _end(decision: Recorded, policy: ErrorBudgetPolicy) -> tuple[str, datetime |
     """How the stage in force ends by itself, and when if that is known."""
     timers, spec = policy.status.timers, policy.spec
     held = parse_duration(spec.recovery.for_)
+    if decision.reason == Reason.MANUAL_FREEZE:
+        until = f" {minute(decision.expires)}" if decision.expires else ""
+        text = f"somebody froze by hand: it ends{until}, or with its GateOverride"
+        return f"{text}; then the budgets decide", decision.expires
     if decision.reason == Reason.RECOVERING and timers.recovering_since is not None:
         at = timers.recovering_since + held
         return f"the budget has recovered: it ends {minute(at)} if that holds", at

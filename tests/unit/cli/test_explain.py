@@ -177,6 +177,25 @@ async def test_why_a_deployment_passes_is_said(api: ApiInMemory, says: str, rule
     assert exit_status(found) == (4 if rule in {"Undecided", "Expired"} else 0)
 
 
+async def test_a_freeze_by_hand_of_one_workload_is_met_by_that_one_only() -> None:
+    frozen = policy(admission="Allow")
+    by_hand = {
+        "name": "move",
+        "effect": "Freeze",
+        "workloads": ["db"],
+        "since": "2026-08-20T10:04:00Z",
+        "expires": "2026-08-20T11:00:00Z",
+        "admission": "Deny",
+        "message": "ann froze it by hand until 2026-08-20T11:00Z: the database is moved.",
+    }
+    frozen["status"]["overrides"] = [by_hand]
+    api = shop().put(POLICIES, frozen)
+    assert (await told(api)).verdict.allowed
+    found = await told(api, "sts/db")
+    assert (found.verdict.rule, found.verdict.reason) == ("Deploys", "ManualFreeze")
+    assert "froze it by hand" in printed(found)
+
+
 async def test_it_is_asked_for_whoever_asks_or_for_somebody_else() -> None:
     assert (await told(shop())).user == "ann"
     found = await told(shop(), user=ROBOT)
@@ -232,6 +251,12 @@ async def test_a_restart_is_offered_only_if_the_policy_exempts_it() -> None:
             {"blindSince": "2026-08-20T10:10:00Z"},
             "the budget is unknown: after 2026-08-20T11:10Z deployments pass",
             "2026-08-20T11:10:00",
+        ),
+        (
+            "ManualFreeze",
+            {},
+            "somebody froze by hand: it ends 2026-08-20T11:00Z, or with its GateOverride",
+            "2026-08-20T11:00:00",
         ),
         ("BlindClosed", {}, "it ends when that is known again, and good", None),
     ],

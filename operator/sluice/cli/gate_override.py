@@ -1,0 +1,58 @@
+"""What the commands share that create a GateOverride: who, why, until when."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import typer
+
+from sluice.api.durations import parse_duration
+from sluice.cli.cluster import whoami
+from sluice.kube.api_server import ApiServer
+from sluice.kube.resources import OVERRIDES
+
+_SHORTEST = 3
+"""Characters of a reason; the CRD's own bound."""
+
+
+def reason_given(reason: str) -> str:
+    """The reason, which must be one.
+
+    Raises:
+        BadParameter: there is none.
+    """
+    if len(reason.strip()) < _SHORTEST:
+        raise typer.BadParameter("say why, for the audit: --reason 'fix for INC-4711'")
+    return reason
+
+
+def lasting(length: str) -> timedelta:
+    """How long it lasts, from the text of `--for`.
+
+    Raises:
+        BadParameter: it is no duration.
+    """
+    try:
+        return parse_duration(length)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from error
+
+
+async def create(
+    api: ApiServer, spec: Mapping[str, Any], lasts: timedelta, *, namespace: str, dry_run: bool
+) -> dict[str, Any]:
+    """Create an override in the name of whoever asks, from now on for as long as it `lasts`."""
+    complete = {
+        **spec,
+        "createdBy": await whoami(api),
+        "expiresAt": f"{datetime.now(UTC) + lasts:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    metadata = {"generateName": f"{spec['policy']}-", "namespace": namespace}
+    body = {"metadata": metadata, "spec": complete}
+    return await api.create(OVERRIDES, body, namespace=namespace, dry_run=dry_run)
+
+
+def created(made: Mapping[str, Any], *, dry_run: bool) -> str:
+    """What was created, as kubectl says it."""
+    trial = " (server dry run)" if dry_run else ""
+    return f"gateoverride.sluice.dev/{made['metadata']['name']} created{trial}"
