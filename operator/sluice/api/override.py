@@ -26,6 +26,12 @@ _NAMES_WHAT = rule(
 )
 
 
+_PINS_A_CHANGE = rule(
+    "!has(self.images) || size(self.images) == 0 || self.effect == 'Allow'",
+    "images pins what an Allow lets pass: other effects have none",
+)
+
+
 class GateOverrideSpec(Spec):
     """Who lets what pass, or denies it, why, and until when.
 
@@ -36,6 +42,7 @@ class GateOverrideSpec(Spec):
         json_schema_extra=cel(
             rule("self == oldSelf", "an override cannot be changed: delete it and create another"),
             _NAMES_WHAT,
+            _PINS_A_CHANGE,
         )
     )
     policy: Name = Field(description="The ErrorBudgetPolicy, in the same namespace.")
@@ -54,6 +61,15 @@ class GateOverrideSpec(Spec):
             "stage that limits them."
         ),
     )
+    images: list[Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
+        default=[],
+        max_length=32,
+        description=(
+            "Pins an Allow to one change: only what runs none but these images, init containers "
+            "included, passes. They are compared as they are written in the pod template."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
     reason: Annotated[str, Field(min_length=3, max_length=1024)] = Field(
         description="Why, for the audit and the postmortem."
     )
@@ -63,7 +79,12 @@ class GateOverrideSpec(Spec):
     )
     expires_at: Time = Field(description="When it ends.")
 
-    _each_once = field_validator("workloads")(each_once)
+    _each_once = field_validator("workloads", "images")(each_once)
+
+    @model_validator(mode="after")
+    def _check_pin(self) -> Self:
+        require((_PINS_A_CHANGE, not self.images or self.effect is Effect.ALLOW))
+        return self
 
     @model_validator(mode="after")
     def _check_approves_something(self) -> Self:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sluice.cli.workload_name import WorkloadName
 from sluice.gate import kinds
-from sluice.gate.answers import some_deployment
+from sluice.gate.answers import Asked, some_deployment
 from sluice.policy.admission import Change, State
 
 Object = dict[str, Any]
@@ -98,7 +98,7 @@ def change_of(workload: WorkloadName, live: Object, changed: Object | None, *, u
     kind = workload.resource.kind
     before = _state(kind, live)
     if changed is None:
-        return some_deployment(kind, workload.namespace, workload.name, before, user=user)
+        return some_deployment(kind, workload.namespace, workload.name, before, asked=Asked(user))
     return Change(
         kind=kind,
         namespace=workload.namespace,

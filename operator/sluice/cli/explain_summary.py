@@ -6,7 +6,7 @@ from sluice.cli.rules import in_words
 from sluice.cli.ways import Denied, Earlier, is_paused, ways
 from sluice.enforcement.revisions import images
 from sluice.gate import kinds
-from sluice.gate.answers import VerdictAnswer, answer, answer_to
+from sluice.gate.answers import Asked, VerdictAnswer, answer, answer_to
 from sluice.kube.resources import RETAINED, Resource
 from sluice.policy.admission import Governor
 
@@ -30,7 +30,7 @@ def _verdict(found: Explained) -> VerdictAnswer:
     workload, judge = found.question.workload, found.judge
     subject = workload.namespace, workload.resource.kind, workload.name
     if found.verdict is None:
-        return answer(judge, *subject, user=found.user)
+        return answer(judge, *subject, asked=Asked(found.user))
     told = answer_to(judge, found.verdict, *subject)
     if told.allowed or found.overrides_read:
         return told

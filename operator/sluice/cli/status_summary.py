@@ -24,7 +24,7 @@ from sluice.cli.status_model import (
 )
 from sluice.enforcement.kinds import HOLDS
 from sluice.enforcement.plan import CONTESTED_AFTER
-from sluice.gate.answers import admission_of, some_deployment
+from sluice.gate.answers import Asked, admission_of, some_deployment
 from sluice.kube.kill_switch import KillSwitch
 from sluice.policy.admission import Governor
 from sluice.policy.fingerprint import Fingerprint
@@ -195,7 +195,7 @@ def _workload(
     it: Subject, governor: Governor, now: datetime, *, killed: bool
 ) -> WorkloadAnswer | None:
     """A workload under one policy, by the rules that every gate goes by; None if not governed."""
-    change = some_deployment(it.kind, it.namespace, it.name, it.state, user="")
+    change = some_deployment(it.kind, it.namespace, it.name, it.state, asked=Asked())
     if not governor.governs(change, it.state):
         return None
     found = judge(

@@ -53,6 +53,12 @@ def verdict(
         str,
         typer.Option("--user", help="Who deploys; matters if the policy exempts service accounts."),
     ] = "",
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image", help="What it would run; matters if an override is pinned to images."
+        ),
+    ] = None,
     wait: Annotated[
         str, typer.Option("--wait", help="Ask again until it is allowed, for so long: 10m.")
     ] = "0s",
@@ -75,18 +81,20 @@ def verdict(
     where = namespace or current_namespace(kubeconfig=kubeconfig, context=context)
     parts = (quote(part, safe="") for part in (where, kind or "Deployment", name))
     path = f"{url.rstrip('/')}/v1/verdict/{'/'.join(parts)}"
+    query = [("user", user)] if user else []
+    query += [("image", image) for image in images or []]
     end = time.monotonic() + patience
     while True:
-        status = _tell(path, user=user, output=output)
+        status = _tell(path, query, output=output)
         if status is Exit.ALLOWED or time.monotonic() >= end:
             raise typer.Exit(status)
         time.sleep(min(_AGAIN, max(end - time.monotonic(), 0.0)))
 
 
-def _tell(path: str, *, user: str, output: str) -> Exit:
+def _tell(path: str, query: list[tuple[str, str]], *, output: str) -> Exit:
     """Print one verdict; what it comes to."""
     try:
-        found = asyncio.run(_ask(path, user=user))
+        found = asyncio.run(_ask(path, query))
     except GateError as error:
         typer.echo(f"sluice verdict: {error}", err=True)
         return Exit.UNKNOWN
@@ -99,8 +107,7 @@ def _tell(path: str, *, user: str, output: str) -> Exit:
     return Exit.ALLOWED if found["allowed"] else Exit.DENIED
 
 
-async def _ask(url: str, *, user: str) -> dict[str, Any]:
-    query = {"user": user} if user else {}
+async def _ask(url: str, query: list[tuple[str, str]]) -> dict[str, Any]:
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     try:
         async with (

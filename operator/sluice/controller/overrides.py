@@ -71,7 +71,8 @@ def status_of(
 
 def _does(override: GateOverride, policy: ErrorBudgetPolicy) -> str:
     if override.spec.effect is Effect.ALLOW:
-        return "pass"
+        pinned = ", ".join(override.spec.images)
+        return f"that run {pinned} and nothing else pass" if pinned else "pass"
     if override.spec.effect is Effect.APPROVE:
         return "pass a stage that limits them, one of each,"
     return {

@@ -152,7 +152,11 @@ def _freeze(
             and (not only or one["metadata"]["name"] in only)
         ),
         overrides=tuple(
-            Override(until=active.until, workloads=tuple(override.spec.workloads))
+            Override(
+                until=active.until,
+                workloads=tuple(override.spec.workloads),
+                images=tuple(override.spec.images),
+            )
             for override, active in overrides
             if lifts(override, frozen_by_hand=by_hand)
         ),

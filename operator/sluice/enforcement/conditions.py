@@ -86,15 +86,20 @@ def between(low: str | None, high: str | None) -> str:
 
 
 def overridden(overrides: Sequence[Override]) -> str:
-    """Whether an override names the object (or all) and has not ended."""
+    """Whether an override names the object (or all), has not ended, and admits the new images.
+
+    Needs `template_variables`.
+    """
     return cel.some(map(_override, overrides))
 
 
 def _override(override: Override) -> str:
-    active = f"!({written_after(override.until)})"
-    if not override.workloads:
-        return active
-    return cel.every([f"object.metadata.name in {cel.strings(override.workloads)}", active])
+    terms = []
+    if override.workloads:
+        terms.append(f"object.metadata.name in {cel.strings(override.workloads)}")
+    if override.images:
+        terms.append(f"variables.newImages.all(i, i[1] in {cel.strings(override.images)})")
+    return cel.every([*terms, f"!({written_after(override.until)})"])
 
 
 def declared(types: Sequence[str], key: str) -> str:

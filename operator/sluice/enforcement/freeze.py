@@ -42,11 +42,13 @@ class Workload:
 class Override:
     """Changes of `workloads` pass until `until`, inclusive.
 
-    They are names, for workloads of every kind; all that are governed if there are none.
+    They are names, for workloads of every kind; all that are governed if there are none. With
+    `images` only what runs none but these passes.
     """
 
     until: datetime
     workloads: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What the verdict API says: would a deployment of this workload pass now, and why not?"""
 
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -11,8 +12,8 @@ from sluice.api.policy import Admission
 from sluice.gate.judge import Judge
 from sluice.gate.kinds import Retained
 from sluice.policy.admission import Change, Governor, Outcome, Rule, State, Verdict
-from sluice.policy.fingerprint import Fingerprint
-from sluice.policy.judgement import approving, lifting
+from sluice.policy.fingerprint import Fingerprint, image_digests
+from sluice.policy.judgement import approving
 
 _RUNNING, _NEW = Fingerprint(rest=b"running"), Fingerprint(rest=b"new")
 """What runs, and something else: a deployment of which nothing more is known."""
@@ -83,12 +84,25 @@ class VerdictAnswer(_Answer):
     override: OverrideAnswer | None = Field(description="How a freeze can be passed; null if none.")
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a deployment that somebody asks about.
+
+    Attributes:
+        user: Who would make it; empty for somebody whom no policy exempts.
+        images: What it would run. If none are known, no override that is pinned lets it pass.
+    """
+
+    user: str = ""
+    images: tuple[str, ...] = ()
+
+
 class WorkloadNotFound(Exception):  # noqa: N818 - what happened, for who reads it
     """There is no such workload."""
 
 
-def deployment(judge: Judge, namespace: str, kind: str, name: str, *, user: str) -> Verdict:
-    """What a deployment of a workload would meet if `user` made it.
+def deployment(judge: Judge, namespace: str, kind: str, name: str, *, asked: Asked) -> Verdict:
+    """What a deployment of a workload would meet.
 
     Raises:
         WorkloadNotFound: it does not exist.
@@ -96,26 +110,27 @@ def deployment(judge: Judge, namespace: str, kind: str, name: str, *, user: str)
     workload = judge.memory.workload(kind, namespace, name)
     if workload is None:
         raise WorkloadNotFound
-    change = some_deployment(kind, namespace, name, workload.state, user=user)
+    change = some_deployment(kind, namespace, name, workload.state, asked=asked)
     return judge.verdict(change, owner=workload.uid)
 
 
-def some_deployment(kind: str, namespace: str, name: str, state: State, *, user: str) -> Change:
-    """A deployment of a workload of which nothing more is known than that it changes something."""
+def some_deployment(kind: str, namespace: str, name: str, state: State, *, asked: Asked) -> Change:
+    """A deployment of a workload of which no more than `asked` is known, but that it is one."""
+    new = replace(_NEW, images=image_digests(asked.images))
     return Change(
         kind=kind,
         namespace=namespace,
         name=name,
-        user=user,
+        user=asked.user,
         before=State(state.labels, state.controlled, _RUNNING),
-        after=State(state.labels, state.controlled, _NEW),
+        after=State(state.labels, state.controlled, new),
     )
 
 
-def answer(judge: Judge, namespace: str, kind: str, name: str, *, user: str) -> VerdictAnswer:
-    """The answer about a deployment of a workload by `user`."""
+def answer(judge: Judge, namespace: str, kind: str, name: str, *, asked: Asked) -> VerdictAnswer:
+    """The answer about a deployment of a workload."""
     try:
-        found = deployment(judge, namespace, kind, name, user=user)
+        found = deployment(judge, namespace, kind, name, asked=asked)
     except WorkloadNotFound:
         subject = f"{kind} {namespace}/{name}"
         text = f"{subject} does not exist: to create it passes, and what it is called may be wrong."
@@ -186,7 +201,7 @@ def _governed(
         recovered_at=decision.recovered_at if decision else None,
         limit=_limit(found, governor, now),
         override=OverrideAnswer(
-            active=[*lifting(governor, {name}, now), *_approvals(found, governor, name, now)],
+            active=[found.override] if found.override else _approvals(found, governor, name, now),
             command=(
                 f"kubectl sluice {_command(governor)} {name} --namespace {namespace} "
                 f"--policy {policy} --reason '...'"

@@ -6,7 +6,7 @@ in a row abort the rollout); Flagger, "Webhooks" (a status up to 202 goes on, an
 
 from dataclasses import dataclass
 
-from sluice.gate.answers import WorkloadNotFound, came_back, deployment
+from sluice.gate.answers import Asked, WorkloadNotFound, came_back, deployment
 from sluice.gate.judge import Judge
 from sluice.policy.admission import Rule, Verdict
 from sluice.policy.judgement import approving
@@ -30,7 +30,7 @@ def go_ahead(
 ) -> GoAhead:
     """Whether the rollout that a workload is in may go on; one that goes back always may."""
     try:
-        verdict = deployment(judge, namespace, kind, name, user="")
+        verdict = deployment(judge, namespace, kind, name, asked=Asked())
     except WorkloadNotFound:
         # Somebody waits for this: a typing error must not look like a budget that is well.
         message = f"{kind} {namespace}/{name} does not exist: correct what is asked for."

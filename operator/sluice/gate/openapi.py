@@ -59,6 +59,7 @@ def _verdict() -> dict[str, Any]:
             _parameter("path", "kind", f"One of {', '.join(kinds)}; case does not matter."),
             _parameter("path", "name", "Its name."),
             _parameter("query", "user", "Who would deploy; matters if the policy exempts users."),
+            _images(),
         ],
         "responses": {
             "200": _says("The verdict, for or against.", "VerdictAnswer"),
@@ -133,6 +134,12 @@ def _parameter(where: str, name: str, description: str) -> dict[str, Any]:
         "description": description,
         "schema": {"type": "string"},
     }
+
+
+def _images() -> dict[str, Any]:
+    says = "What it would run, each image once; matters if an override is pinned to images."
+    strings = {"type": "array", "items": {"type": "string"}}
+    return {**_parameter("query", "image", says), "schema": strings}
 
 
 def _says(description: str, model: str) -> dict[str, Any]:

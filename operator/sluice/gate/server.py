@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from sluice.gate import kinds
-from sluice.gate.answers import answer
+from sluice.gate.answers import Asked, answer
 from sluice.gate.delivery import CONFIRMATIONS, GoAhead, go_ahead
 from sluice.gate.judge import Judge
 from sluice.gate.metrics import GateMetrics
@@ -83,8 +83,10 @@ class Api:
         if kind is None:
             known = ", ".join(sorted(one.kind for one in kinds.WORKLOADS))
             return _problem(404, f"There is no kind {asked['kind']!r}: ask for one of {known}.")
-        user = request.query.get("user", "")
-        found = answer(self._judge, asked["namespace"], kind, asked["name"], user=user)
+        query = request.query
+        images = tuple(query.getall("image", []))
+        about = Asked(user=query.get("user", ""), images=images)
+        found = answer(self._judge, asked["namespace"], kind, asked["name"], asked=about)
         return web.json_response(text=found.model_dump_json(by_alias=True))
 
     async def _rollout(self, request: web.Request) -> web.Response:

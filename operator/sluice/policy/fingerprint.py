@@ -6,7 +6,7 @@ itself computes change between its versions and are never compared.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -62,8 +62,13 @@ def fingerprint(template: Mapping[str, Any]) -> Fingerprint:
     return Fingerprint(
         rest=_digest({"labels": counted, "metadata": metadata, "rest": other}),
         notes={str(key): _digest(value) for key, value in notes.items()},
-        images=frozenset(map(_digest, _images(_members(template.get("spec"))))),
+        images=image_digests(_images(_members(template.get("spec")))),
     )
+
+
+def image_digests(images: Iterable[str]) -> frozenset[bytes]:
+    """`Fingerprint.images` of a template that runs `images`."""
+    return frozenset(map(_digest, images))
 
 
 def _images(spec: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from sluice.policy.explanation import shorten
 from sluice.policy.fingerprint import Fingerprint
 from sluice.policy.limit import Deployed, last_deploy, newly_declared, pace, passes, why_not
 from sluice.policy.message import LEAVES, denial, warning
-from sluice.policy.override import approves, in_force, lifts, means
+from sluice.policy.override import admits, approves, in_force, lifts, means
 from sluice.policy.recorded import Recorded
 
 WARNING_LIMIT = 256
@@ -179,7 +179,7 @@ def _rule(case: _Case) -> tuple[Rule, str]:
         return idle, ""
     if case.change.user in case.governor.policy.spec.exemptions.service_accounts:
         return Rule.EXEMPT_USER, ""
-    override = lifting(case.governor, case.change.called, case.now)
+    override = lifting(case.governor, case.change, case.now)
     if override:
         return Rule.OVERRIDE, override[0]
     if case.change.recreated:
@@ -264,20 +264,17 @@ def _declares_type(change: Change, exemptions: Exemptions) -> bool:
     return any(newly_declared(old, new, exemptions) for old, new in places)
 
 
-def lifting(governor: Governor, called: Collection[str], now: datetime) -> list[str]:
-    """The names of the overrides that let changes pass the governor's decision.
-
-    Args:
-        governor: The policy with the decision.
-        called: The names by which an override may mean what is changed.
-        now: An aware time.
-    """
-    decision = governor.decision
+def lifting(governor: Governor, change: Change, now: datetime) -> list[str]:
+    """The names of the active overrides that let `change` pass the governor's decision."""
+    decision, deploys = governor.decision, change.after.deploys
     by_hand = None if decision is None else decision.frozen_by_hand
+    images = frozenset[bytes]() if deploys is None else deploys.images
     return [
         override.metadata.name
         for override, _ in in_force(governor.policy, governor.overrides, now)
-        if means(override, called) and lifts(override, frozen_by_hand=by_hand)
+        if means(override, change.called)
+        and lifts(override, frozen_by_hand=by_hand)
+        and admits(override, images)
     ]
 
 

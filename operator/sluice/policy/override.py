@@ -8,6 +8,7 @@ from sluice.api.durations import format_duration, parse_duration
 from sluice.api.override import Effect, GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reasons import Reason
+from sluice.policy.fingerprint import image_digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,17 @@ def approves(override: GateOverride, *, last: datetime | None) -> bool:
     if override.spec.effect is not Effect.APPROVE:
         return False
     return last is None or last < began(override)
+
+
+def admits(override: GateOverride, images: Collection[bytes]) -> bool:
+    """Whether what runs `images` is what the override is pinned to, if it is pinned at all.
+
+    Args:
+        override: Of any effect.
+        images: `Fingerprint.images` of what is to run; what runs none known is pinned by nothing.
+    """
+    pinned = override.spec.images
+    return not pinned or (bool(images) and image_digests(pinned).issuperset(images))
 
 
 def _is_for(override: GateOverride, policy: ErrorBudgetPolicy) -> bool:

@@ -348,6 +348,13 @@ def test_an_allow_is_in_the_gate_of_a_manual_freeze_unless_it_is_older() -> None
     assert "11:00:00Z" not in overridden(budget)  # a Freeze lets nothing pass
 
 
+def test_a_pin_is_in_the_gate() -> None:
+    [gate] = manually(policy(), "10", override("fix", workloads=["web"], images=["web:2"]))
+    assert "variables.newImages.all(i, i[1] in ['web:2'])" in overridden(gate)
+    order = [it["name"] for it in gate["spec"]["variables"]]
+    assert order.index("newImages") < order.index("overridden")
+
+
 @pytest.mark.parametrize(("mode", "actions"), [("Warn", "Warn"), ("Observe", None)])
 def test_a_manual_freeze_reaches_as_far_as_the_mode(mode: str, actions: str | None) -> None:
     of = policy(mode)

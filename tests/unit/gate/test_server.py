@@ -238,3 +238,16 @@ async def test_the_document_describes_every_field_that_is_answered() -> None:
     assert set(schemas["OverrideAnswer"]["properties"]) == set(found["override"])
     _, going = await ask(rolling(), "/v1/argo-rollouts/shop/web")
     assert set(schemas["GoAhead"]["properties"]) == set(going)
+
+
+@pytest.mark.parametrize(
+    ("query", "allowed"),
+    [("", False), ("?image=web:3", True), ("?image=web:3&image=proxy:1", False)],
+)
+async def test_who_names_the_images_learns_of_an_override_that_is_pinned_to_them(
+    query: str, allowed: bool
+) -> None:
+    known = frozen().see(OVERRIDES, override(images=["web:3"]))
+    status, found = await ask(known, f"/v1/verdict/shop/Deployment/web{query}")
+    assert (status, found["allowed"]) == (200, allowed)
+    assert found["override"]["active"] == (["fix"] if allowed else [])

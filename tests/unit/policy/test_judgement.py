@@ -1,5 +1,6 @@
 """What becomes of one change: every rule of a freeze, for a gate that is asked."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -67,6 +68,7 @@ def override_of(
     policy: str = "default",
     lasts: timedelta = HOUR,
     effect: str = "Allow",
+    images: Sequence[str] = (),
     **metadata: Any,
 ) -> GateOverride:
     return GateOverride.model_validate(
@@ -81,6 +83,7 @@ def override_of(
                 "policy": policy,
                 "effect": effect,
                 "workloads": list(workloads),
+                "images": list(images),
                 "reason": "fixes checkout",
                 "createdBy": "ada",
                 "expiresAt": T0 + lasts,
@@ -476,6 +479,35 @@ def test_an_allow_passes_a_manual_freeze_that_is_not_newer(
     found = verdict(DEPLOY, governor(by_hand(*workloads), allow))
     assert found.allowed is passes
     assert (found.rule is Rule.OVERRIDE) is passes
+
+
+@pytest.mark.parametrize(
+    ("images", "passes"),
+    [
+        (["web:2"], True),
+        (["web:2", "proxy:7"], True),
+        (["web:3"], False),
+        (["web:2 "], False),
+    ],
+)
+def test_a_pinned_override_passes_what_runs_none_but_its_images(
+    images: list[str], passes: bool
+) -> None:
+    found = verdict(DEPLOY, governor(None, override_of(images=images)))
+    assert (found.rule is Rule.OVERRIDE) is passes
+    assert found.allowed is passes
+
+
+def test_a_pinned_override_passes_nothing_whose_images_are_not_known() -> None:
+    promotion = replace(JOB, after=State(labels=GOVERNED))
+    assert verdict(promotion, governor(None, override_of())).allowed
+    assert not verdict(promotion, governor(None, override_of(images=["web:2"]))).allowed
+
+
+def test_who_leaves_the_policy_by_a_pinned_override_runs_its_images() -> None:
+    leaves = replace(DEPLOY, after=state("web:2", labels={}))
+    assert verdict(leaves, governor(None, override_of(images=["web:2"]))).rule is Rule.OVERRIDE
+    assert verdict(leaves, governor(None, override_of(images=["web:1"]))).rule is Rule.LEAVES
 
 
 def test_an_allow_that_is_older_than_a_manual_freeze_still_passes_one_by_budget() -> None:
