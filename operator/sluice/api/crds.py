@@ -122,6 +122,12 @@ RESOURCES = (
             _condition("Active", "Whether it does so now."),
             # A column of type date counts back from now: an end in the future would be "invalid".
             Column("Expires", ".spec.expiresAt", "When it ends."),
+            Column(
+                "Burned",
+                ".status.burned[0].points",
+                "Points of budget burned while it was active.",
+                priority=1,
+            ),
             Column("By", ".spec.createdBy", "Who created it."),
             Column("Reason", ".spec.reason", "Why."),
             _AGE,

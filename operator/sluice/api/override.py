@@ -8,8 +8,11 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from sluice.api.base import Name, Spec, Status, Time, cel, each_once, require, rule
+from sluice.api.base import Name, Percent, Spec, Status, Time, cel, each_once, require, rule
 from sluice.api.metadata import Condition, ObjectMeta, Observed, condition_list
+
+MOST_BURNED = 16
+"""Objectives of which is said what they burned: those that burned the most."""
 
 
 class Effect(StrEnum):
@@ -92,9 +95,30 @@ class GateOverrideSpec(Spec):
         return self
 
 
+class Burned(Status):
+    """How much of one objective's budget was burned while an override was active."""
+
+    objective: str = Field(description="The objective's name.")
+    points: Percent = Field(description="Percentage points of its whole budget.")
+
+
+def burned_list(description: str) -> list[Burned]:
+    """A field of a status that says what was burned, the most first."""
+    found: list[Burned] = Field(
+        default=[],
+        max_length=MOST_BURNED,
+        description=description,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    return found
+
+
 class GateOverrideStatus(Observed):
     """What became of the override; only Sluice writes it."""
 
+    burned: list[Burned] = burned_list(
+        "How much of their budgets the policy's objectives burned while it was active."
+    )
     conditions: list[Condition] = condition_list(
         "Active: whether it has its effect now, and why (not)."
     )

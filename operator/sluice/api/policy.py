@@ -27,6 +27,7 @@ from sluice.api.metadata import (
     ShortlyNamed,
     condition_list,
 )
+from sluice.api.override import Burned, burned_list
 from sluice.api.slo import Level
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
@@ -472,7 +473,7 @@ class ActiveOverride(Status):
     admission: Admission | None = Field(
         default=None, description="Of a Freeze: what a change of its workloads meets."
     )
-    message: str = Field(default="", description="Of a Freeze: why, in a sentence.")
+    message: str = Field(default="", description="Who, until when and why, in a sentence.")
 
 
 class Transition(Status):
@@ -486,6 +487,12 @@ class Transition(Status):
     objective: str | None = Field(default=None, description="The objective that decided.")
     remaining: Percent | None = Field(
         default=None, description="What was left of its budget, in percent."
+    )
+    override: str | None = Field(
+        default=None, description="The GateOverride that began or ended; the stage stays then."
+    )
+    burned: list[Burned] = burned_list(
+        "Of an override that ended: how much of their budgets objectives burned meanwhile."
     )
 
 
@@ -514,7 +521,7 @@ class ErrorBudgetPolicyStatus(Observed):
     history: list[Transition] = Field(
         default=[],
         max_length=20,
-        description="The last twenty changes of stage, newest first.",
+        description="The last twenty changes of stage and of overrides, newest first.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     conditions: list[Condition] = condition_list(

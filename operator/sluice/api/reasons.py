@@ -74,6 +74,8 @@ class Reason(StrEnum):
 
     # An override
     OVERRIDE_ACTIVE = "OverrideActive"
+    OVERRIDE_BEGAN = "OverrideBegan"
+    OVERRIDE_ENDED = "OverrideEnded"
     OVERRIDE_EXPIRED = "OverrideExpired"
     OVERRIDE_DELETED = "OverrideDeleted"
     OVERRIDE_TOO_LONG = "OverrideTooLong"

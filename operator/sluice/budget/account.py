@@ -13,6 +13,7 @@ from sluice.budget.budget import (
     UnknownBudget,
     UnknownReason,
     measure,
+    share,
 )
 from sluice.budget.burnrate import WINDOWS, BurnRate, burn_rates
 from sluice.budget.corrected import CorrectedLedger
@@ -205,6 +206,29 @@ class Account:
         ledger = self._corrected(self.corrections)
         budget = measure(objective, self._measured(ledger, Bounds(start, end), rest=0.0))
         return budget if isinstance(budget, Budget) else None
+
+    def spent(
+        self, objective: Objective, start: float, end: float, *, now: float
+    ) -> Decimal | None:
+        """Points of the budget of the window at `now` that were spent between two times.
+
+        By what went wrong then, corrections applied; that bad events leave a rolling window gives
+        nothing back. None while the budget is not known.
+
+        Args:
+            objective: what was promised.
+            start: Unix seconds; what is before the window does not count.
+            end: Unix seconds.
+            now: Unix seconds, up to which was read.
+        """
+        ledger, bounds = self._corrected(self.corrections), self.window.bounds(now)
+        measured = self._measured(ledger, bounds)
+        known = self._backfilling(now) is None and isinstance(measure(objective, measured), Budget)
+        if not known:
+            return None
+        start, end = max(start, bounds.start), min(end, bounds.end)
+        bad = ledger.between(start, end).bad if start < end else 0.0
+        return share(objective, measured, bad)
 
     def _corrected(self, corrections: Sequence[Correction]) -> CorrectedLedger:
         return CorrectedLedger(self.ledger, corrections, self._cuts, self._slicing)

@@ -275,6 +275,11 @@ def _unknown(objective: Objective, measured: Measured) -> UnknownBudget | None:
     return None
 
 
+def share(objective: Objective, measured: Measured, bad: float) -> Decimal:
+    """How much of the whole window's budget so many bad events are, in percent."""
+    return percent(_WHOLE * Decimal(bad) / Decimal(measured.expected) / objective.allowance)
+
+
 def _known(objective: Objective, measured: Measured) -> Budget:
     seen, newest = measured.seen, measured.newest
     assert newest is not None

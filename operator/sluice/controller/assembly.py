@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +18,7 @@ from sluice.api.correction import BudgetCorrection
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import AlertState, ServiceLevelObjective
 from sluice.controller.applicable import Applicable, selects
+from sluice.controller.burning import Burning
 from sluice.controller.connections import Connections
 from sluice.controller.corrections import Corrections
 from sluice.controller.dispatcher import Dispatcher, Lane
@@ -148,18 +150,20 @@ class Assembly:
             clock=_utc_now,
             namespaces=settings.watch_namespaces,
         )
+        burning = Burning(cache=self.cache, spent=self._objectives.spent)
         self._policies = Policies(
             settings=settings,
             api=api,
             cache=self.cache,
             standings=self._standings,
+            burning=burning,
             writer=self._writer,
             clock=_utc_now,
             monotonic=time.monotonic,
             kill_switch=lambda: self._switch,
         )
         corrections = Corrections(api=api, cache=self.cache, applicable=applicable, clock=_utc_now)
-        overrides = Overrides(api=api, cache=self.cache, clock=_utc_now)
+        overrides = Overrides(api=api, cache=self.cache, burning=burning, clock=_utc_now)
         # One workload may be governed by several policies of its namespace: they take turns.
         self.dispatcher = Dispatcher(
             {
@@ -359,6 +363,7 @@ class Assembly:
                     stage=found.status.stage or "",
                     frozen=frozen,
                     governed=found.status.workloads.governed,
+                    overrides=Counter(one.effect for one in found.status.overrides),
                 )
 
     def _process(self) -> ProcessReading:

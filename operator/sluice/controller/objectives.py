@@ -118,6 +118,15 @@ class Objectives:
         """
         self._recount.add(key)
 
+    def spent(self, key: Key, start: datetime, end: datetime) -> Decimal | None:
+        """Points of the objective's budget spent between two times; None if that is not known."""
+        known = self._meters.get(key)
+        if known is None or known.reading is None:
+            return None
+        at = known.reading.at
+        objective, account = objective_of(known.spec, at), known.meter.account
+        return account.spent(objective, start.timestamp(), end.timestamp(), now=at)
+
     def behind(self, key: Key) -> int | None:
         """The rank of an objective whose history is to be read, and may wait; None of others.
 

@@ -1,29 +1,36 @@
 """Brings the status of a GateOverride up to date: whether it has its effect now."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sluice.api.conditions import Claim, ConditionType, merge
-from sluice.api.override import Effect, GateOverride, GateOverrideStatus
+from sluice.api.override import Burned, Effect, GateOverride, GateOverrideStatus
 from sluice.api.policy import ErrorBudgetPolicy, Mode
 from sluice.api.reasons import Reason
+from sluice.controller.burning import Burning
 from sluice.controller.complaint import Complaints
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.resources import OVERRIDES, POLICIES
-from sluice.policy.override import Active, Inactive, verdict
+from sluice.policy.override import Active, Inactive, verdict, was_active
 
-_RECHECK = 600.0
-"""Seconds; a policy's limit may change meanwhile, which is told by no event of the override."""
+_RECHECK = 60.0
+"""Seconds; budgets burn, and a policy's limit may change, which no event of the override tells."""
+
+_SETTLED = timedelta(minutes=15)
+"""After so long what was counted while an override was active does not change any more."""
 
 
 class Overrides:
     """The reconciler of GateOverrides."""
 
-    def __init__(self, *, api: ApiServer, cache: Cache, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, api: ApiServer, cache: Cache, burning: Burning, clock: Callable[[], datetime]
+    ) -> None:
         self._api = api
         self._complaints = Complaints(api)
         self._cache = cache
+        self._burning = burning
         self._clock = clock
 
     async def reconcile(self, key: Key) -> float | None:
@@ -33,18 +40,37 @@ class Overrides:
             await self._complaints.tell(OVERRIDES, override, now=now)
         if not isinstance(override, GateOverride):
             return None
-        policy = self._cache.get(Key(POLICIES.plural, key.namespace, override.spec.policy))
-        status = status_of(override, policy if isinstance(policy, ErrorBudgetPolicy) else None, now)
+        found = self._cache.get(Key(POLICIES.plural, key.namespace, override.spec.policy))
+        policy = found if isinstance(found, ErrorBudgetPolicy) else None
+        status = status_of(override, policy, self._burned(override, policy, now), now)
         if status != override.status:
             metadata = {"name": key.name, "namespace": key.namespace, "uid": override.metadata.uid}
             body = {"metadata": metadata, "status": status.to_json()}
             await self._api.apply(OVERRIDES, body, subresource="status")
         left = (override.spec.expires_at - now).total_seconds()
-        return min(_RECHECK, left + 1) if left > 0 else None
+        if left > 0:
+            return min(_RECHECK, left + 1)
+        settles = left + _SETTLED.total_seconds()
+        return min(_RECHECK, settles + 1) if settles > 0 else None
+
+    def _burned(
+        self, override: GateOverride, policy: ErrorBudgetPolicy | None, now: datetime
+    ) -> list[Burned]:
+        """What was burned while it was active; as it was told before where it cannot be counted."""
+        told, end = override.status.burned, override.spec.expires_at
+        since = override.metadata.creation_timestamp
+        if policy is None or since is None or not was_active(override, policy, now):
+            return told
+        if told and now >= end + _SETTLED:
+            return told
+        return self._burning.of(policy, since, min(now, end)) or told
 
 
 def status_of(
-    override: GateOverride, policy: ErrorBudgetPolicy | None, now: datetime
+    override: GateOverride,
+    policy: ErrorBudgetPolicy | None,
+    burned: list[Burned],
+    now: datetime,
 ) -> GateOverrideStatus:
     """The status as of `now`."""
     found = verdict(override, policy, now)
@@ -60,6 +86,7 @@ def status_of(
         claim = Claim(ConditionType.ACTIVE, "False", found.reason, found.message)
     return GateOverrideStatus(
         observed_generation=override.metadata.generation,
+        burned=burned,
         conditions=merge(
             override.status.conditions,
             [claim],
@@ -77,6 +104,6 @@ def _does(override: GateOverride, policy: ErrorBudgetPolicy) -> str:
         return "pass a stage that limits them, one of each,"
     return {
         Mode.ENFORCE: "are denied",
-        Mode.WARN: "pass with a warning, since the policy's mode is Warn,",
-        Mode.OBSERVE: "pass, since the policy's mode is Observe: that they would be denied is told",
+        Mode.WARN: "pass with a warning (the policy's mode is Warn)",
+        Mode.OBSERVE: "pass (the policy's mode is Observe)",
     }[policy.spec.mode]

@@ -12,10 +12,13 @@ from sluice.api.policy import (
     ErrorBudgetPolicy,
     ErrorBudgetPolicyStatus,
     Mode,
+    Transition,
     UndoRecord,
     WorkloadsStatus,
 )
+from sluice.api.reasons import Reason
 from sluice.controller import limits, policy_plan
+from sluice.controller.burning import Burning
 from sluice.controller.chaos import read_chaos, select_chaos
 from sluice.controller.complaint import Complaints
 from sluice.controller.lifting import lift, read_live, salvage
@@ -40,7 +43,7 @@ from sluice.policy.selection import (
     select_objectives,
     select_workloads,
 )
-from sluice.policy.status import memory_from_status
+from sluice.policy.status import history, memory_from_status
 from sluice.policy.validation import validate
 
 _FIRST_LOOK = 60.0
@@ -78,6 +81,7 @@ class Policies:
         api: ApiServer,
         cache: Cache,
         standings: Standings,
+        burning: Burning,
         writer: PolicyWriter,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
@@ -88,6 +92,7 @@ class Policies:
         self._complaints = Complaints(api)
         self._cache = cache
         self._standings = standings
+        self._burning = burning
         self._writer = writer
         self._clock = clock
         self._monotonic = monotonic
@@ -288,6 +293,10 @@ class Policies:
             changes = policy_plan.changes_of(policy, released, now=now)
             before, thaw = policy.status.workloads.changed, Thawing(())
 
+        told = self._told(gathered, ruled, now)
+        # The status may be written twice, and tells what has changed once.
+        past = history(policy.status.history, told)
+
         def status(records: Sequence[UndoRecord], so_far: Outcome) -> ErrorBudgetPolicyStatus:
             return policy_plan.status_of(
                 policy,
@@ -296,6 +305,7 @@ class Policies:
                 governed=len(gathered.governed),
                 records=records,
                 overrides=gathered.overrides,
+                history=past,
                 switch=gathered.switch,
                 limit=limits.in_status(decision, turns),
                 now=now,
@@ -315,13 +325,34 @@ class Policies:
         remaining = _records(policy, [one.remaining for _, one in changes])
         after = before if failed else [*remaining, *chaos.kept]
         policy = await self._writer.status(policy, status(after, outcome))
-        if decision.transition is not None:
-            await self._writer.announce(policy, decision.by_budget)
+        await self._announce(policy, decision, told)
         if thaw.news is not None:
             await self._writer.tell(policy, *thaw.news, action="Thaw")
         if outcome.rejected is None and not (gates or after or wishes):
             await self._writer.release(policy)
         return None if failed else policy
+
+    def _told(self, gathered: Gathered, ruled: Ruled, now: datetime) -> list[Transition]:
+        """What has changed since the last status, newest first."""
+        policy = gathered.policy
+        return policy_plan.transitions_of(
+            policy,
+            ruled,
+            gathered.overrides,
+            burned=lambda one: self._burning.of(policy, one.since, min(now, one.expires)),
+            now=now,
+        )
+
+    async def _announce(
+        self, policy: ErrorBudgetPolicy, decision: Decision, told: Sequence[Transition]
+    ) -> None:
+        """Post Events about what has changed."""
+        if decision.transition is not None:
+            await self._writer.announce(policy, decision.by_budget)
+        for one in told:
+            if one.override is not None:
+                reason = Reason(one.reason)
+                await self._writer.tell(policy, reason, one.message, action="Override")
 
     def _later(self) -> float:
         return self._settings.interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter

@@ -1,7 +1,7 @@
 """From a decision to what has to be written: gates, changes of workloads, status, Events. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,15 +9,17 @@ from typing import Any
 from sluice.api.conditions import Claim, ConditionType, merge
 from sluice.api.durations import parse_duration
 from sluice.api.limit import LimitStatus
-from sluice.api.override import GateOverride
+from sluice.api.override import Burned, GateOverride
 from sluice.api.policy import (
     DENIALS,
     MOST_RECORDS,
+    ActiveOverride,
     Admission,
     ErrorBudgetPolicy,
     ErrorBudgetPolicyStatus,
     Mode,
     ThawStatus,
+    Transition,
     UndoRecord,
     WorkloadsStatus,
 )
@@ -39,7 +41,7 @@ from sluice.policy.manual import Apart, Ruled
 from sluice.policy.message import DenialParts, denial_parts, limit_parts, warning
 from sluice.policy.override import Active, lifts
 from sluice.policy.selection import WorkloadName
-from sluice.policy.status import active_overrides, history, replaced, status_fields
+from sluice.policy.status import active_overrides, began_and_ended, replaced, status_fields
 
 _SHOWN = 3
 """Problems that are spelled out in a condition."""
@@ -301,6 +303,26 @@ def _kept(uid: str, records: Iterable[UndoRecord]) -> Want:
     return Want(uid, pause=pause, annotations=notes)
 
 
+def transitions_of(
+    policy: ErrorBudgetPolicy,
+    ruled: Ruled,
+    overrides: Iterable[tuple[GateOverride, Active]],
+    *,
+    burned: Callable[[ActiveOverride], list[Burned]],
+    now: datetime,
+) -> list[Transition]:
+    """What has changed since the last status: the stage, and which overrides are active."""
+    changed = began_and_ended(
+        policy.status.overrides,
+        active_overrides(ruled, overrides),
+        stage=ruled.decision.stage,
+        burned=burned,
+        now=now,
+    )
+    stage = ruled.decision.transition
+    return changed if stage is None else [stage, *changed]
+
+
 def status_of(
     policy: ErrorBudgetPolicy,
     ruled: Ruled,
@@ -309,6 +331,7 @@ def status_of(
     governed: int,
     records: Iterable[UndoRecord],
     overrides: Iterable[tuple[GateOverride, Active]],
+    history: list[Transition],
     switch: KillSwitch | None,
     limit: LimitStatus | None = None,
     now: datetime,
@@ -333,7 +356,7 @@ def status_of(
         by_budget=replaced(decision),
         thaw=thaw,
         overrides=active_overrides(ruled, overrides),
-        history=history(policy.status.history, decision.transition),
+        history=history,
         conditions=merge(policy.status.conditions, claimed, generation=generation, now=_whole(now)),
     )
 

@@ -78,16 +78,18 @@ class ByHand:
         until: Until when.
         ticket: The incident or change request; empty if none was named.
         why: Why, in the author's words.
+        act: What they did.
     """
 
     author: str
     until: datetime
     ticket: str
     why: str
+    act: str = "frozen by hand"
 
     def sentence(self, *, width: int = UNCUT, brief: bool = False) -> str:
         """The cause without a full stop, each text cut to `width`; `brief` leaves out why."""
-        text = f"frozen by hand by {shorten(self.author, width)} until {minute(self.until)}"
+        text = f"{self.act} by {shorten(self.author, width)} until {minute(self.until)}"
         if brief:
             return text
         ticket = f" ({shorten(self.ticket, width)})" if self.ticket else ""

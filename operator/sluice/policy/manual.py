@@ -72,6 +72,13 @@ def rule(
     return Ruled(_frozen(decision, everywhere, mode, also_until=decision.expires), apart)
 
 
+def explained(override: GateOverride, active: Active) -> ByHand:
+    """Who did what by an active override, until when and why."""
+    spec = override.spec
+    act = "frozen by hand" if spec.effect is Effect.FREEZE else "let pass"
+    return ByHand(spec.created_by, active.until, spec.ticket, spec.reason, act)
+
+
 def _frozen(
     decision: Decision,
     freezes: Sequence[tuple[GateOverride, Active]],
@@ -92,12 +99,7 @@ def _frozen(
         effective=effective,
         since=began(newest),
         reason=Reason.MANUAL_FREEZE,
-        cause=ByHand(
-            author=newest.spec.created_by,
-            until=active.until,
-            ticket=newest.spec.ticket,
-            why=newest.spec.reason,
-        ),
+        cause=explained(newest, active),
         objective=None,
         remaining=None,
         recovered_at=None,

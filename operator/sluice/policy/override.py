@@ -74,6 +74,12 @@ def in_force(
     return found
 
 
+def was_active(override: GateOverride, policy: ErrorBudgetPolicy, now: datetime) -> bool:
+    """Whether the override is active at `now`, or ended only because its time is over."""
+    found = verdict(override, policy, now)
+    return isinstance(found, Active) or found.reason is Reason.OVERRIDE_EXPIRED
+
+
 def began(override: GateOverride) -> datetime:
     """When the override was created; the beginning of time for one that is not stored yet."""
     return override.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC)

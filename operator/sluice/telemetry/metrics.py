@@ -4,14 +4,15 @@ What is said of objects is read when Prometheus scrapes, from what the controlle
 moment: no gauge is left behind by an object that is gone.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from sluice.api.override import Effect
 from sluice.telemetry.objective_samples import ObjectiveSamples, Shown
 
 _END = b"# EOF\n"
@@ -27,6 +28,8 @@ class PolicyReading:
     stage: str
     frozen: bool
     governed: int
+    overrides: Mapping[str, int] = field(default_factory=dict)
+    """How many are active, by effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +150,17 @@ def _policy_families(readings: Iterable[PolicyReading]) -> list[Metric]:
     governed = GaugeMetricFamily(
         "sluice_policy_workloads", "How many workloads the policy governs.", labels=labels
     )
+    overrides = GaugeMetricFamily(
+        "sluice_policy_overrides",
+        "How many GateOverrides of the policy are active, by effect.",
+        labels=(*labels, "effect"),
+    )
     for reading in readings:
         key = [reading.namespace, reading.name]
         frozen.add_metric(key, float(reading.frozen))
         governed.add_metric(key, float(reading.governed))
         if reading.stage:
             stage.add_metric([*key, reading.stage], 1.0)
-    return [frozen, stage, governed]
+        for effect in Effect:
+            overrides.add_metric([*key, effect.value], float(reading.overrides.get(effect, 0)))
+    return [frozen, stage, governed, overrides]

@@ -1,14 +1,16 @@
 """What becomes of a freeze when things go wrong around it."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from sluice.controller.lifting import NotLiftedError
+from sluice.kube.cache import Key
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import DAEMON_SETS, OVERRIDES, STATEFUL_SETS
-from tests.unit.controller.world import World
+from tests.unit.controller.world import NOW, World
 
 PAUSING = [
     {"name": "Healthy"},
@@ -149,6 +151,76 @@ async def test_a_budget_that_is_spent_during_a_manual_freeze_freezes_on_after_it
     await world.reconcile()
     assert (world.status.decision.reason, world.gates) == ("StageEntered", 2)
     assert world.status.by_budget is None
+
+
+def told(world: World) -> list[tuple[str, str | None, str]]:
+    """The history, oldest first."""
+    return [(it.reason, it.override, it.message) for it in reversed(world.status.history)]
+
+
+async def test_history_tells_once_when_a_freeze_began_although_it_is_recorded_first() -> None:
+    world = await frozen(World())
+    assert [it.to for it in world.status.history] == ["Exhausted"]
+    assert [reason for reason, _ in world.api.events] == ["StageEntered"]
+
+
+async def test_history_tells_when_overrides_began_and_ended_and_what_was_burned() -> None:
+    world = await frozen(World())
+    world.budget(b=90, unmeasured=90)
+    world.burns = {"a": Decimal("7.26"), "b": Decimal("0.05")}
+    by_hand(world, "fix", "web", effect="Allow", ticket="INC-7")
+    await world.reconcile()
+    world.wait(300, a=5)
+    by_hand(world, "hands-off")
+    await world.reconcile()
+    await world.reconcile()
+    world.wait(301, a=5)
+    await world.reconcile()
+    assert told(world)[1:] == [
+        (
+            "OverrideBegan",
+            "fix",
+            (
+                "Allow of web by GateOverride fix began: "
+                "let pass by ada until 2026-08-20T10:10Z (INC-7): a migration."
+            ),
+        ),
+        (
+            "OverrideBegan",
+            "hands-off",
+            (
+                "Freeze of all workloads by GateOverride hands-off began: "
+                "frozen by hand by ada until 2026-08-20T10:15Z: a migration."
+            ),
+        ),
+        (
+            "OverrideEnded",
+            "fix",
+            "Allow by GateOverride fix ended; burned meanwhile: 1.2 points of a, 0.0 points of b.",
+        ),
+    ]
+    ended = world.status.history[0]
+    assert ended.time == NOW + timedelta(minutes=10)
+    assert (ended.from_, ended.to) == ("Exhausted", "Exhausted")
+    assert [(it.objective, it.points) for it in ended.burned] == [("a", "1.2"), ("b", "0.0")]
+    assert [reason for reason, _ in world.api.events] == [
+        *("StageEntered", "OverrideBegan", "OverrideBegan", "OverrideEnded")
+    ]
+
+
+async def test_an_override_that_is_deleted_ends_early_and_nobody_guesses_what_was_burned() -> None:
+    world = await frozen(World())
+    by_hand(world, "fix", effect="Allow")
+    await world.reconcile()
+    world.wait(60, a=5)
+    world.cache.drop(Key(OVERRIDES.plural, "shop", "fix"))
+    await world.reconcile()
+    assert told(world)[-1] == (
+        "OverrideEnded",
+        "fix",
+        "Allow by GateOverride fix ended early; what was burned meanwhile is not known.",
+    )
+    assert world.status.history[0].time == NOW + timedelta(minutes=1)
 
 
 async def test_nobody_waits_for_objectives_to_be_measured_to_freeze_by_hand() -> None:

@@ -180,6 +180,7 @@ def enforcing(outcome: Outcome, *, mode: str = "Enforce", switch: KillSwitch | N
         governed=1,
         records=[],
         overrides=[],
+        history=[],
         switch=switch,
         now=NOW,
     )
@@ -243,6 +244,7 @@ def test_an_evaluation_that_changes_nothing_gives_the_same_status() -> None:
         governed=1,
         records=[],
         overrides=[],
+        history=[],
         switch=None,
         now=NOW,
     )
@@ -255,6 +257,7 @@ def test_an_evaluation_that_changes_nothing_gives_the_same_status() -> None:
         governed=1,
         records=[],
         overrides=[],
+        history=[],
         switch=None,
         now=NOW + timedelta(seconds=60),
     )
@@ -384,6 +387,7 @@ def test_the_status_tells_a_manual_freeze_and_what_it_replaces() -> None:
         governed=1,
         records=[],
         overrides=overrides,
+        history=[],
         switch=None,
         now=NOW,
     )

@@ -13,6 +13,7 @@ from typing import Any
 from sluice.api.policy import ErrorBudgetPolicyStatus
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level
+from sluice.controller.burning import Burning
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import FINALIZER, PolicyWriter
 from sluice.controller.settings import Settings
@@ -35,6 +36,7 @@ class Table:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.writes: list[tuple[str, str]] = []
+        self.events: list[tuple[str, str]] = []
         self.refused: dict[tuple[str, str], int] = {}
         self.groups: dict[str, frozenset[str]] = {}
         self.version = 1
@@ -87,8 +89,9 @@ class Table:
             return self.put(resource, _applied(before, body))
         return self.put(resource, copy.deepcopy(body))
 
-    async def create(self, *_: Any, **__: Any) -> None:
-        """Events are not kept."""
+    async def create(self, _: Resource, body: dict[str, Any], **__: Any) -> None:
+        """Nothing is created here but Events."""
+        self.events.append((body["reason"], body["note"]))
 
     async def delete(self, resource: Resource, name: str, *, namespace: str | None = None) -> None:
         self._check("delete", resource)
@@ -122,6 +125,7 @@ class World:
         self.cache = Cache()
         self.now = NOW
         self.elapsed = 1000.0
+        self.burns: dict[str, Decimal] = {}
         self.switch: KillSwitch | Unread | None = None
         api: Any = self.api
         self.standings = Standings(monotonic=lambda: self.elapsed, lasts=300)
@@ -142,11 +146,17 @@ class World:
             api=api,
             cache=self.cache,
             standings=self.standings,
+            burning=Burning(cache=self.cache, spent=self.spent),
             writer=self.writer,
             clock=lambda: self.now,
             monotonic=lambda: self.elapsed,
             kill_switch=lambda: self.switch,
         )
+
+    def spent(self, key: Key, start: datetime, end: datetime) -> Decimal | None:
+        """What `burns` says that an objective burns in an hour, for the hours between."""
+        rate = self.burns.get(key.name)
+        return None if rate is None else rate * Decimal((end - start) / timedelta(hours=1))
 
     def put(self, resource: Resource, body: dict[str, Any]) -> None:
         body["metadata"].setdefault("namespace", "shop")

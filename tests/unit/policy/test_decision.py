@@ -239,6 +239,8 @@ def test_a_transition_is_recorded_on_every_change_of_stage_and_only_then() -> No
         "message": "SLO checkout-availability has 12.0% of its 30d budget left (freeze below 20%).",
         "objective": "checkout-availability",
         "remaining": "12.000",
+        "override": None,
+        "burned": [],
     }
 
 

@@ -82,6 +82,6 @@ def test_history_is_newest_first_and_keeps_twenty() -> None:
     ]
     kept: list[Transition] = []
     for transition in transitions:
-        kept = history(kept, transition)
+        kept = history(kept, [transition])
     assert [it.to for it in kept] == [f"S{number}" for number in range(24, 4, -1)]
-    assert history(kept, None) == kept
+    assert history(kept, []) == kept

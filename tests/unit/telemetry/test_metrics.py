@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,14 @@ def test_a_policy_shows_its_stage_and_a_gone_one_leaves_nothing_behind() -> None
         [], policies
     )
     assert "sluice_policy_stage{" not in exposed([], [])
+
+
+def test_a_policy_shows_how_many_overrides_are_active_by_effect() -> None:
+    reading = PolicyReading("shop", "p", "Healthy", frozen=True, governed=3)
+    text = exposed([], [replace(reading, overrides={"Freeze": 2})])
+    labels = 'namespace="shop",policy="p"'
+    assert f'sluice_policy_overrides{{effect="Freeze",{labels}}} 2.0' in text
+    assert f'sluice_policy_overrides{{effect="Allow",{labels}}} 0.0' in text
 
 
 @pytest.mark.parametrize(
