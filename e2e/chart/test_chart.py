@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -129,7 +131,9 @@ class Overrides:
         self._plane = plane
         self._namespace = namespace
 
-    def create(self, name: str, **spec: str) -> tuple[bool, str]:
+    def create(
+        self, name: str, *, user: str = "alice", groups: tuple[str, ...] = (), **spec: str
+    ) -> tuple[bool, str]:
         manifest: dict[str, Any] = {
             "apiVersion": API_VERSION,
             "kind": "GateOverride",
@@ -137,7 +141,8 @@ class Overrides:
             "spec": {"policy": "p", "reason": "hotfix", "expiresAt": "2099-01-01T00:00:00Z"} | spec,
         }
         answer = self._plane.kubectl(
-            *("-n", self._namespace, "create", "--as=alice", "-f", "-"),
+            *("-n", self._namespace, "create", f"--as={user}", "-f", "-"),
+            *(f"--as-group={group}" for group in groups),
             input=json.dumps(manifest),
             check=False,
         )
@@ -176,6 +181,76 @@ def test_an_override_that_nobody_signs_is_told_what_is_missing(overrides: Overri
     created, message = overrides.create("unsigned")
     assert not created
     assert "spec.createdBy: Required value" in message
+
+
+@pytest.mark.parametrize(
+    ("group", "created"),
+    [
+        ("system:serviceaccounts:argocd", False),
+        ("system:serviceaccounts:flux-system", False),
+        ("system:serviceaccounts:tenant", True),
+    ],
+)
+def test_a_gitops_controller_that_may_do_everything_creates_no_override(
+    control_plane: ControlPlane, team: str, overrides: Overrides, group: str, created: bool
+) -> None:
+    account = f"{group.replace('serviceaccounts', 'serviceaccount')}:controller"
+    name = f"gitops-{group.rpartition(':')[2]}"
+    role = ("create", "rolebinding", name, "--clusterrole=cluster-admin", f"--user={account}")
+    control_plane.kubectl("-n", team, *role)
+
+    def attempt() -> tuple[bool, str]:
+        return overrides.create(name, user=account, groups=(group,), createdBy=account)
+
+    # What RBAC forbids is told otherwise than what the admission policy denies.
+    wait_until(lambda: "cannot create resource" not in attempt()[1], timeout=30, what="the role")
+    passed, message = overrides.create(
+        f"{name}-2", user=account, groups=(group,), createdBy=account
+    )
+    assert passed is created, message
+    assert (f"{account} may not create overrides" in message) is not created
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("24h", timedelta(hours=23, minutes=50), True),
+        ("24h", timedelta(hours=24, minutes=10), False),
+        ("1d12h", timedelta(hours=35), True),
+        ("1d12h", timedelta(hours=37), False),
+        ("2w", timedelta(days=13), True),
+        ("2w", timedelta(days=15), False),
+        ("1h30m1s500ms", timedelta(minutes=85), True),
+        ("1h30m1s500ms", timedelta(minutes=95), False),
+    ],
+)
+def test_who_asks_for_longer_than_the_policy_allows_is_told_at_once(
+    control_plane: ControlPlane,
+    team: str,
+    overrides: Overrides,
+    case: tuple[str, timedelta, bool],
+) -> None:
+    limit, lasts, created = case
+    policy: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "ErrorBudgetPolicy",
+        "metadata": {"name": f"up-to-{limit}"},
+        "spec": {"objectives": {"selector": {}}, "overrides": {"maxDuration": limit}},
+    }
+    control_plane.kubectl("-n", team, "apply", "-f", "-", input=json.dumps(policy))
+
+    def attempt(length: timedelta) -> tuple[bool, str]:
+        name = f"lasts-{uuid4().hex[:12]}"
+        ends = f"{datetime.now(UTC) + length:%Y-%m-%dT%H:%M:%SZ}"
+        return overrides.create(name, policy=f"up-to-{limit}", createdBy="alice", expiresAt=ends)
+
+    # The API server reads policies from a watch of its own.
+    wait_until(lambda: not attempt(timedelta(days=999))[0], timeout=30, what="the limit")
+    passed, message = attempt(lasts)
+    assert passed is created, message
+    if not created:
+        assert f"and ErrorBudgetPolicy up-to-{limit} allows {limit}" in message
+        assert "choose an earlier expiresAt" in message
 
 
 def test_an_uninstalled_release_leaves_only_the_definitions(

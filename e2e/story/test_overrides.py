@@ -132,15 +132,27 @@ def test_an_override_ends_by_itself(frozen: Team, alice: Person) -> None:
 def test_an_override_that_would_last_too_long_never_becomes_active(
     frozen: Team, alice: Person
 ) -> None:
-    assert create(frozen, "long", alice, expiresAt=ends(hours=3)).returncode == 0
+    refused = create(frozen, "too-long", alice, expiresAt=ends(hours=3))
+    assert refused.returncode == 1
+    limit = "and ErrorBudgetPolicy default allows 1h (spec.overrides.maxDuration)"
+    assert f"{limit}: choose an earlier expiresAt" in refused.stderr
+    # What got past admission is held to the limit by the controller.
+    assert create(frozen, "long", alice, expiresAt=ends(minutes=30)).returncode == 0
+    frozen.until_passes("web", timeout=10)
+    limit_to(frozen, "10m")
     inactive = frozen.until_condition("Active", "OverrideTooLong", of=OVERRIDE, name="long")
+    limit = limit.replace("1h", "10m")
+    frozen.until_denied("web", timeout=10)
     assert inactive["status"] == "False"
-    assert (
-        "and ErrorBudgetPolicy default allows 1h (spec.overrides.maxDuration)."
-        in (inactive["message"])
-    )
+    assert f"{limit}." in inactive["message"]
     assert frozen.status()["overrides"] == []
-    assert frozen.would_deploy().denied
+    limit_to(frozen, "1h")
+    assert frozen.attempt("delete", OVERRIDE, "long").passed
+
+
+def limit_to(team: Team, length: str) -> None:
+    patch = json.dumps({"spec": {"overrides": {"maxDuration": length}}})
+    team.kubectl("patch", POLICY, "default", "--type=merge", "-p", patch)
 
 
 def test_an_override_of_a_policy_that_is_not_there_says_so(frozen: Team, alice: Person) -> None:
@@ -149,6 +161,51 @@ def test_an_override_of_a_policy_that_is_not_there_says_so(frozen: Team, alice: 
     assert lost["message"].startswith(
         f"ErrorBudgetPolicy {frozen.namespace}/defalt does not exist: "
     )
+
+
+def test_a_manual_freeze_holds_whatever_the_budget_is_until_its_end_and_its_cost_is_told(
+    controller: Controller, team: Team
+) -> None:
+    del controller
+    team.start()
+    bob = person(team, "bob", "edit", "sluice-overrider")
+    made = create(team, "hands-off", bob, effect="Freeze", expiresAt=ends(seconds=40))
+    assert made.returncode == 0, made.stderr
+    team.until_denied()
+    said = team.would_deploy(as_who=bob.kubeconfig).said
+    assert f"FROZEN by ErrorBudgetPolicy {team.namespace}/default: frozen by hand by " in said
+    told = team.status()
+    assert (told["stage"], told["decision"]["reason"]) == ("Healthy", "ManualFreeze")
+    assert told["decision"]["message"].endswith("Z: hotfix.")
+    assert told["byBudget"]["reason"] == "WithinBudget"
+    assert team.condition("Frozen", POLICY, "default")["status"] == "True"
+    assert team.attempt("scale", "deployment/web", "--replicas=2").passed
+
+    # Of the two the newer one counts.
+    fix = create(team, "fix", bob, expiresAt=ends(minutes=10))
+    assert fix.returncode == 0, fix.stderr
+    team.until_passes(timeout=10)
+    assert team.attempt("delete", OVERRIDE, "fix").passed
+    team.until_denied(timeout=10)
+
+    team.service.spend(30)
+    team.until_passes(timeout=60)
+    team.until("the thaw", lambda: team.status()["decision"]["reason"] == "WithinBudget")
+    ended, *before = team.status()["history"]
+    assert [(it["reason"], it.get("override")) for it in before] == [
+        ("OverrideEnded", "fix"),
+        ("OverrideBegan", "fix"),
+        ("OverrideBegan", "hands-off"),
+        ("WithinBudget", None),
+    ]
+    assert (ended["reason"], ended["override"]) == ("OverrideEnded", "hands-off")
+    [burned] = ended["burned"]
+    assert burned["objective"] == "availability"
+    # It lasted a small part of a slice of five minutes, which counts in proportion.
+    assert 0 < float(burned["points"]) <= 33
+    [told] = team.get(OVERRIDE, "hands-off")["status"]["burned"]
+    assert told["objective"] == "availability"
+    assert 0 < float(told["points"]) <= 33
 
 
 def test_nobody_signs_for_somebody_else_and_nobody_without_the_role(

@@ -247,7 +247,9 @@ class Assembly:
                 return
             if resource is OBJECTIVES:
                 self._corrections_of(key.namespace)
-            if resource is not POLICIES:
+            if resource is POLICIES:
+                self._overrides_of(key.namespace)
+            else:
                 self._policies_of(key.namespace)
 
     def switch(self, switch: KillSwitch | None) -> None:
@@ -269,6 +271,8 @@ class Assembly:
             return
         if key.plural == OBJECTIVES.plural:
             self._corrections_of(key.namespace)
+        if key.plural == POLICIES.plural:
+            self._overrides_of(key.namespace)
         self._policies_of(key.namespace, after=_COALESCE)
 
     def _recount(self, namespace: str, *versions: object) -> None:
@@ -339,6 +343,11 @@ class Assembly:
         for policy in self.cache.policies(namespace):
             key = Key(POLICIES.plural, namespace, policy.metadata.name)
             self.dispatcher.now(key, after=after)
+
+    def _overrides_of(self, namespace: str) -> None:
+        """Bring a namespace's overrides up to date: their policy says how long they may last."""
+        for override in self.cache.overrides(namespace):
+            self.dispatcher.now(Key(OVERRIDES.plural, namespace, override.metadata.name))
 
     def _objective_uids(self) -> set[str]:
         return {self.cache.uid(key) for key in self.cache.keys(OBJECTIVES)}
