@@ -30,7 +30,9 @@ def control_plane(
     reasons: list[tuple[str, str]] = []
     with ExitStack() as stack:
         directory = stack.enter_context(scope("sluice-controlplane-", keep_logs=keep_logs))
-        request = Request(directory, secrets.token_hex(4), tuple(api_server_flags))
+        # A letter first: kubectl reads a label such as 8e104217 as a number.
+        run = f"r{secrets.token_hex(4)}"
+        request = Request(directory, run, tuple(api_server_flags))
         for name, provider in PROVIDERS:
             try:
                 plane = stack.enter_context(provider(request))
