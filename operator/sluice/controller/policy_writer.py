@@ -17,7 +17,7 @@ from sluice.enforcement.sweep import Sweep, sweep
 from sluice.enforcement.target import Target
 from sluice.kube import events
 from sluice.kube.api_server import ApiError, ApiServer
-from sluice.kube.cache import Cache
+from sluice.kube.cache import Cache, key_of
 from sluice.kube.held import HELD
 from sluice.kube.resources import (
     ADMISSION_BINDINGS,
@@ -110,6 +110,11 @@ class PolicyWriter:
             }
             name, namespace = policy.metadata.name, policy.metadata.namespace
             stored = await self._api.merge(POLICIES, name, body, namespace=namespace)
+        if policy.metadata.deletion_timestamp and not stored["metadata"].get("finalizers"):
+            # It went with its last finalizer. Until the watch tells, it must not be taken for one
+            # that is still to be let go.
+            self._cache.drop(key_of(POLICIES, stored))
+            return
         self._cache.put(POLICIES, stored)
 
     async def gates_of(self, policy: ErrorBudgetPolicy, *, expected: bool) -> Gates:

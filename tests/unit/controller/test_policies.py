@@ -10,7 +10,7 @@ from sluice.controller.lifting import NotLiftedError
 from sluice.kube.cache import Key
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import DAEMON_SETS, OVERRIDES, STATEFUL_SETS
-from tests.unit.controller.world import NOW, World
+from tests.unit.controller.world import KEY, NOW, World
 
 PAUSING = [
     {"name": "Healthy"},
@@ -306,6 +306,16 @@ async def test_a_gate_that_cannot_be_deleted_is_told_and_keeps_the_finalizer() -
     with pytest.raises(NotLiftedError, match="refused"):
         await world.reconcile()
     assert world.held
+
+
+async def test_a_policy_that_was_let_go_is_not_looked_at_again_before_the_watch_tells() -> None:
+    world = await frozen(World())
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    await world.reconcile()
+    asked = len(world.api.writes)
+    await world.reconcile()
+    assert [it for it in world.api.writes[asked:] if it[0] == "errorbudgetpolicies"] == []
+    assert world.cache.get(KEY) is None
 
 
 async def test_a_deleted_policy_is_thawed_and_let_go() -> None:
