@@ -145,8 +145,14 @@ HISTOGRAMS = GoTool(
     package=".",
     usual="a few seconds after Prometheus",
 )
+HEALTH = GoTool(
+    name="health",
+    module="health",
+    package=".",
+    usual="a minute after the control plane",
+)
 CLUSTER = (CERTS, CONTROLPLANE, KWOK, HELM)
-ALL = (*CLUSTER, ARGO_ROLLOUTS, ARGO_ROLLOUTS_PLUGIN, PROMETHEUS, PROMTOOL, HISTOGRAMS)
+ALL = (*CLUSTER, ARGO_ROLLOUTS, ARGO_ROLLOUTS_PLUGIN, PROMETHEUS, PROMTOOL, HISTOGRAMS, HEALTH)
 
 
 def built(tool: GoTool) -> Path:

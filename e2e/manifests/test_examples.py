@@ -8,9 +8,12 @@ from e2e.harness import ControlPlane
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.usefixtures("namespace")]
 
-# What is in examples/gates is of kinds of other projects: tests/unit/gate looks at those.
+# These are of other projects: tests/unit/gate and tests/integration/gitops look at them.
+OF_OTHERS = {"gates", "gitops"}
 EXAMPLES = sorted(
-    path for path in (Path(__file__).parents[2] / "examples").iterdir() if path.name != "gates"
+    path
+    for path in (Path(__file__).parents[2] / "examples").iterdir()
+    if path.name not in OF_OTHERS
 )
 
 
