@@ -115,7 +115,11 @@ def test_defaults_are_written_into_a_new_policy(objects: Objects) -> None:
         ("Warning", "Warn"),
         ("Exhausted", "Deny"),
     ]
-    assert spec["recovery"] == {"above": "5", "for": "30m"}
+    assert spec["recovery"] == {
+        "above": "5",
+        "for": "30m",
+        "stagger": {"perMinute": 10, "within": "30m"},
+    }
     assert spec["whenBlind"] == {"holdFor": "1h", "then": "Open"}
     assert spec["overrides"] == {"maxDuration": "24h"}
     assert spec["workloads"] == {"kinds": ["Deployment", "StatefulSet", "DaemonSet"]}
@@ -238,6 +242,7 @@ def test_an_override_shows_who_why_and_until_when(objects: Objects) -> None:
     assert row.pop("AGE")
     assert row == {
         "NAME": "shown",
+        "EFFECT": "Allow",
         "POLICY": "default",
         "ACTIVE": "True",
         "EXPIRES": "2099-01-01T00:00:00Z",

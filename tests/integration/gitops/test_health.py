@@ -131,7 +131,7 @@ def override(*, until: datetime, policy: ErrorBudgetPolicy | None) -> dict[str, 
     created = {"creationTimestamp": NOW - timedelta(hours=1)}
     spec = {"policy": "default", "reason": "fix", "createdBy": "ann", "expiresAt": until}
     found = GateOverride.model_validate({"metadata": metadata | created, "spec": spec})
-    return seen("GateOverride", overrides.status_of(found, policy, NOW))
+    return seen("GateOverride", overrides.status_of(found, policy, [], NOW))
 
 
 def a_policy() -> ErrorBudgetPolicy:
