@@ -1,25 +1,26 @@
 """`sluice approve`: lets one deployment of a workload pass a stage that limits them."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from sluice.api.durations import format_duration, parse_duration
+from sluice.api.durations import format_duration
 from sluice.api.override import Effect
-from sluice.cli.cluster import Context, Kubeconfig, Namespace, whoami, with_api
+from sluice.cli import completion
+from sluice.cli.cluster import Context, DryRun, Kubeconfig, Namespace, Policy, with_api
+from sluice.cli.gate_override import create, created, lasting, reason_given
 from sluice.kube.api_server import ApiServer
 from sluice.kube.connection import current_namespace
-from sluice.kube.resources import OVERRIDES
 
 
 def approve(
     workloads: Annotated[
-        list[str], typer.Argument(help="Workloads, as `web` or `deployment/web`.")
+        list[str],
+        typer.Argument(
+            help="Workloads, as `web` or `deployment/web`.", autocompletion=completion.workloads
+        ),
     ],
-    policy: Annotated[
-        str, typer.Option("--policy", "-p", help="The ErrorBudgetPolicy that limits them.")
-    ] = "default",
+    policy: Policy = "default",
     reason: Annotated[
         str, typer.Option("--reason", "-r", help="Why, for the audit and the postmortem.")
     ] = "",
@@ -27,6 +28,7 @@ def approve(
         str, typer.Option("--for", help="How long: 30m, 2h. The policy sets the limit.")
     ] = "1h",
     ticket: Annotated[str, typer.Option("--ticket", help="An incident or a change request.")] = "",
+    dry_run: DryRun = "none",
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -35,33 +37,27 @@ def approve(
 
     One of each workload that is named. It lifts no freeze: for that there is `sluice override`.
     """
-    if len(reason.strip()) < 3:  # noqa: PLR2004 - the CRD's own bound
-        raise typer.BadParameter("say why, for the audit: --reason 'reviewed in CHG-4711'")
-    try:
-        lasts = parse_duration(length)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--for") from error
+    why, lasts = reason_given(reason), lasting(length)
     where = namespace or current_namespace(kubeconfig=kubeconfig, context=context)
     names = list(dict.fromkeys(name.rpartition("/")[2] for name in workloads))
+    trial = dry_run == "server"
+    spec = {
+        "policy": policy,
+        "workloads": names,
+        "effect": Effect.APPROVE.value,
+        "reason": why,
+        "ticket": ticket,
+    }
 
-    async def create(api: ApiServer) -> dict[str, Any]:
-        ends = datetime.now(UTC) + lasts
-        spec = {
-            "policy": policy,
-            "workloads": names,
-            "effect": Effect.APPROVE.value,
-            "reason": reason,
-            "ticket": ticket,
-            "createdBy": await whoami(api),
-            "expiresAt": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
-        }
-        metadata = {"generateName": f"{policy}-", "namespace": where}
-        return await api.create(OVERRIDES, {"metadata": metadata, "spec": spec}, namespace=where)
+    async def work(api: ApiServer) -> dict[str, Any]:
+        return await create(api, spec, lasts, namespace=where, dry_run=trial)
 
-    made = with_api(create, kubeconfig=kubeconfig, context=context)
+    made = with_api(work, kubeconfig=kubeconfig, context=context)
     typer.echo(
-        f"gateoverride.sluice.dev/{made['metadata']['name']} created: one deployment of each of "
-        f"{', '.join(names)} in {where} passes a stage that limits them, within "
-        f"{format_duration(lasts)}, until {made['spec']['expiresAt']}."
+        f"{created(made, dry_run=trial)}: one deployment of each of {', '.join(names)} in {where} "
+        f"passes a stage that limits them, within {format_duration(lasts)}, until "
+        f"{made['spec']['expiresAt']}."
     )
-    typer.echo(f"Take it back: kubectl -n {where} delete gateoverride {made['metadata']['name']}")
+    if not trial:
+        name = made["metadata"]["name"]
+        typer.echo(f"Take it back: kubectl -n {where} delete gateoverride {name}")
