@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicySpec
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level
@@ -21,6 +22,36 @@ def spec_of(**fields: Any) -> ErrorBudgetPolicySpec:
     """The default policy in mode Enforce over all objectives; `fields` as in YAML."""
     return ErrorBudgetPolicySpec.model_validate(
         {"objectives": {"selector": {}}, "mode": "Enforce", **fields}
+    )
+
+
+def override_of(
+    *workloads: str,
+    policy: str = "default",
+    lasts: timedelta = HOUR,
+    effect: str = "Allow",
+    images: Sequence[str] = (),
+    **metadata: Any,
+) -> GateOverride:
+    """An override of a policy of namespace `shop` that began at `T0`; `metadata` as in YAML."""
+    return GateOverride.model_validate(
+        {
+            "metadata": {
+                "name": "fix",
+                "namespace": "shop",
+                "creationTimestamp": T0,
+                **metadata,
+            },
+            "spec": {
+                "policy": policy,
+                "effect": effect,
+                "workloads": list(workloads),
+                "images": list(images),
+                "reason": "fixes checkout",
+                "createdBy": "ada",
+                "expiresAt": T0 + lasts,
+            },
+        }
     )
 
 

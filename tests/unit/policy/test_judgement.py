@@ -1,6 +1,5 @@
 """What becomes of one change: every rule of a freeze, for a gate that is asked."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +15,7 @@ from sluice.policy.fingerprint import Fingerprint, fingerprint
 from sluice.policy.judgement import WARNING_LIMIT, judge
 from sluice.policy.message import DENIAL_LIMIT
 from sluice.policy.recorded import frozen_apart, recorded
-from tests.unit.policy.examples import HOUR, MINUTE, T0
+from tests.unit.policy.examples import HOUR, MINUTE, T0, override_of
 
 NOW = T0 + MINUTE
 ROBOT = "system:serviceaccount:flux-system:kustomize-controller"
@@ -59,35 +58,6 @@ def policy_of(
                 **spec,
             },
             "status": {"stage": stage, "decision": decision} if admission else {},
-        }
-    )
-
-
-def override_of(
-    *workloads: str,
-    policy: str = "default",
-    lasts: timedelta = HOUR,
-    effect: str = "Allow",
-    images: Sequence[str] = (),
-    **metadata: Any,
-) -> GateOverride:
-    return GateOverride.model_validate(
-        {
-            "metadata": {
-                "name": "fix",
-                "namespace": "shop",
-                "creationTimestamp": T0,
-                **metadata,
-            },
-            "spec": {
-                "policy": policy,
-                "effect": effect,
-                "workloads": list(workloads),
-                "images": list(images),
-                "reason": "fixes checkout",
-                "createdBy": "ada",
-                "expiresAt": T0 + lasts,
-            },
         }
     )
 

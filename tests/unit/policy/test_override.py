@@ -1,8 +1,6 @@
 """Whether a GateOverride has its effect, on what, and against which freeze."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,37 +10,9 @@ from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reasons import Reason
 from sluice.policy.override import Active, Inactive, in_force, lifts, means, verdict
-from tests.unit.policy.examples import HOUR, MINUTE, T0
+from tests.unit.policy.examples import HOUR, MINUTE, T0, override_of
 
 SECOND = timedelta(seconds=1)
-
-
-def override_of(
-    *,
-    lasts: timedelta = HOUR,
-    policy: str = "default",
-    effect: str = "Allow",
-    workloads: Sequence[str] = (),
-    **metadata: Any,
-) -> GateOverride:
-    return GateOverride.model_validate(
-        {
-            "metadata": {
-                "name": "fix",
-                "namespace": "shop",
-                "creationTimestamp": T0,
-                **metadata,
-            },
-            "spec": {
-                "policy": policy,
-                "effect": effect,
-                "workloads": list(workloads),
-                "reason": "payment fix",
-                "createdBy": "ada",
-                "expiresAt": T0 + lasts,
-            },
-        }
-    )
 
 
 def policy_of(name: str = "default", namespace: str = "shop") -> ErrorBudgetPolicy:
@@ -158,7 +128,7 @@ def test_only_active_overrides_of_the_policy_are_in_force() -> None:
 def test_an_override_means_what_it_names_or_all(
     workloads: list[str], called: set[str], meant: bool
 ) -> None:
-    assert means(override_of(workloads=workloads), called) is meant
+    assert means(override_of(*workloads), called) is meant
 
 
 @pytest.mark.parametrize(
