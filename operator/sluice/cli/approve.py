@@ -8,7 +8,7 @@ from sluice.api.durations import format_duration
 from sluice.api.override import Effect
 from sluice.cli import completion
 from sluice.cli.cluster import Context, DryRun, Kubeconfig, Namespace, Policy, with_api
-from sluice.cli.gate_override import create, created, lasting, reason_given
+from sluice.cli.gate_override import Length, Reason, Ticket, create, created, lasting, reason_given
 from sluice.kube.api_server import ApiServer
 from sluice.kube.connection import current_namespace
 
@@ -21,13 +21,9 @@ def approve(
         ),
     ],
     policy: Policy = "default",
-    reason: Annotated[
-        str, typer.Option("--reason", "-r", help="Why, for the audit and the postmortem.")
-    ] = "",
-    length: Annotated[
-        str, typer.Option("--for", help="How long: 30m, 2h. The policy sets the limit.")
-    ] = "1h",
-    ticket: Annotated[str, typer.Option("--ticket", help="An incident or a change request.")] = "",
+    reason: Reason = "",
+    length: Length = "1h",
+    ticket: Ticket = "",
     dry_run: DryRun = "none",
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,

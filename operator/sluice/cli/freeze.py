@@ -20,7 +20,7 @@ from sluice.cli.cluster import (
     Namespace,
     with_api,
 )
-from sluice.cli.gate_override import create, created, lasting, reason_given
+from sluice.cli.gate_override import Length, Reason, Ticket, create, created, lasting, reason_given
 from sluice.cli.reader import Reader, Unread
 from sluice.kube.api_server import ApiServer
 from sluice.kube.connection import current_namespace
@@ -59,13 +59,9 @@ def freeze(
             autocompletion=completion.workloads,
         ),
     ] = None,
-    reason: Annotated[
-        str, typer.Option("--reason", "-r", help="Why, for whoever is denied, and the audit.")
-    ] = "",
-    length: Annotated[
-        str, typer.Option("--for", help="How long: 30m, 2h. The policy sets the limit.")
-    ] = "1h",
-    ticket: Annotated[str, typer.Option("--ticket", help="An incident or a change request.")] = "",
+    reason: Reason = "",
+    length: Length = "1h",
+    ticket: Ticket = "",
     dry_run: DryRun = "none",
     namespace: Namespace = None,
     all_namespaces: AllNamespaces = False,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,12 @@ from sluice.kube.resources import OVERRIDES
 
 _SHORTEST = 3
 """Characters of a reason; the CRD's own bound."""
+
+Reason = Annotated[
+    str, typer.Option("--reason", "-r", help="Why, for the audit and the postmortem.")
+]
+Length = Annotated[str, typer.Option("--for", help="How long: 30m, 2h. The policy sets the limit.")]
+Ticket = Annotated[str, typer.Option("--ticket", help="An incident or a change request.")]
 
 
 def reason_given(reason: str) -> str:

@@ -11,7 +11,7 @@ from sluice.api.override import Effect
 from sluice.cli import completion
 from sluice.cli.check_files import Finding
 from sluice.cli.cluster import Context, DryRun, Kubeconfig, Namespace, Policy, with_api
-from sluice.cli.gate_override import create, created, lasting, reason_given
+from sluice.cli.gate_override import Length, Reason, Ticket, create, created, lasting, reason_given
 from sluice.cli.pin import Pin, pin
 from sluice.kube.api_server import ApiServer
 from sluice.kube.connection import current_namespace
@@ -26,12 +26,8 @@ def override(
         ),
     ] = None,
     policy: Policy = "default",
-    reason: Annotated[
-        str, typer.Option("--reason", "-r", help="Why, for the audit and the postmortem.")
-    ] = "",
-    length: Annotated[
-        str, typer.Option("--for", help="How long: 30m, 2h. The policy sets the limit.")
-    ] = "1h",
+    reason: Reason = "",
+    length: Length = "1h",
     images: Annotated[
         list[str] | None,
         typer.Option("--image", help="Only changes that run none but these images pass."),
@@ -44,7 +40,7 @@ def override(
             "images pass, and only its workloads if none are named.",
         ),
     ] = None,
-    ticket: Annotated[str, typer.Option("--ticket", help="An incident or a change request.")] = "",
+    ticket: Ticket = "",
     dry_run: DryRun = "none",
     namespace: Namespace = None,
     kubeconfig: Kubeconfig = None,
