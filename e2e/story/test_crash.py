@@ -137,7 +137,9 @@ def test_killed_at_any_moment_it_leaves_no_orphaned_pause(team: Team, start: Sta
     chance = random.Random(20)
     names = [f"web-{number}" for number in range(10)]
     running = start(ALONE)
-    team.start(*(deployment(name) for name in names), stages=PAUSE)
+    # What is killed while waves go out is told in test_stagger.py; here all go at once.
+    recovery = {"above": "5", "for": "1s", "stagger": {"within": "0s"}}
+    team.start(*(deployment(name) for name in names), stages=PAUSE, recovery=recovery)
     for round_ in range(6):
         team.service.spend(90) if round_ % 2 == 0 else team.service.recover()
         # Odd rounds end while a freeze is written or taken back, even ones soon after a start.
