@@ -142,6 +142,10 @@ def test_the_place_of_an_error_is_that_in_what_was_written() -> None:
     assert statement.place(len(statement.sql(2))) == ""
 
 
+def test_what_looks_like_our_parameters_in_quotes_is_left_as_it_is() -> None:
+    assert parsed("select '$$1' || '$1', $start").body == "select '$$1' || '$1', $1"
+
+
 PIECES = st.sampled_from(
     [
         *("select", "$start", "$end", "'", '"', "--", "\n", "/*", "*/", "$$", "$a$", "(", ")"),
@@ -150,7 +154,8 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.lists(PIECES, max_size=30).map("".join))
+# A `$1` of the text's own, in quotes, could not be told from ours when names are put back.
+@given(st.lists(PIECES, max_size=30).map("".join).filter(lambda text: "$1" not in text))
 def test_whatever_is_written_is_sent_as_it_stands_or_refused(text: str) -> None:
     found = parse_statement("select " + text, WHERE, Shape.VALUE)
     if isinstance(found, Failure):
