@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from e2e.story.team import POLICY, Team
 from e2e.story.test_sources import Platform
 from sluice.kube.held import CHAOS
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
+# A control plane of its own, and everything that a controller does.
+pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(600)]
 
 HOLDS = [
     ("deployment", ".spec.paused", "true"),
@@ -77,16 +79,18 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
 
 
 def override(team: Team) -> None:
-    stdin = """
+    stdin = f"""
       apiVersion: sluice.dev/v1alpha1
       kind: GateOverride
-      metadata: {name: fix}
+      metadata: {{name: fix}}
       spec:
-        {policy: default, reason: hotfix, createdBy: kubernetes-admin,
-         expiresAt: "2099-01-01T00:00:00Z"}
+        {{policy: default, reason: hotfix, createdBy: kubernetes-admin,
+         expiresAt: "{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"}}
     """
     team.kubectl("create", "-f", "-", stdin=stdin)
-    team.until_condition("Active", "OverrideTooLong", of="gateoverride", name="fix")
+    team.until_condition("Active", "OverrideActive", of="gateoverride", name="fix")
+    team.kubectl("delete", "gateoverride", "fix")
+    team.until_denied()
 
 
 def correction(team: Team) -> None:
