@@ -106,6 +106,7 @@ def test_a_freeze_and_its_undo_records_outlive_an_api_server_that_crashes(
     assert team.remembered() == before
     assert team.would_deploy().denied
     thaw(team)
+    team.until_controllers_work()  # other tests need them
 
 
 @contextmanager

@@ -140,3 +140,4 @@ def test_the_gate_denies_again_as_soon_as_the_api_server_is_back(
         assert found.page("/readyz")[0] == 200
         assert team.would_deploy().denied
         assert team.remembered() == before
+    team.until_controllers_work()  # other tests need them

@@ -134,6 +134,14 @@ class Team:
         """Wait until a deployment would pass."""
         self.until("thawed", lambda: self.would_deploy(name).passed, timeout=timeout)
 
+    def until_controllers_work(self) -> None:
+        """Wait until Kubernetes' own controllers are back, which take longer than an API server."""
+        self.apply(deployment("after"))
+        path = ".status.updatedReplicas"
+        self.until(
+            "controllers", lambda: self.field("deployment", "after", path) != "", timeout=100
+        )
+
     def gates(self) -> list[str]:
         """The admission policies and bindings of the namespace's policies."""
         kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings"
