@@ -32,6 +32,7 @@ EVERYWHERE = (
     | rights(("patch",), *(name.replace(".", "/status.", 1) for name in KINDS))
     | rights(("patch",), "errorbudgetpolicies.sluice.dev")
     | rights(("list", "watch", "patch"), "deployments.apps", "statefulsets.apps", "daemonsets.apps")
+    | rights(("list", "watch", "patch"), "rollouts.argoproj.io")
     | rights(("list",), "replicasets.apps", "controllerrevisions.apps")
     | rights(
         ("list", "create", "patch", "delete"),

@@ -109,9 +109,13 @@ class Shop:
         arguments = ["get", kind, *([name] if name else []), "--show-managed-fields"]
         return self.plane.kubectl.json("-n", self.namespace, *arguments)
 
+    def put(self, *manifests: Object) -> None:
+        """Create or change objects."""
+        self("apply", "-f", "-", stdin=_list(manifests))
+
     def deploy(self, *manifests: Object) -> None:
         """Create or change workloads and wait until the revision of each is retained."""
-        self("apply", "-f", "-", stdin=_list(manifests))
+        self.put(*manifests)
         for manifest in manifests:
             self.settle(manifest["metadata"]["name"], kind=manifest["kind"])
 
@@ -149,7 +153,7 @@ class Shop:
             message_prefix="FROZEN by a test: change of ",
             message_infix=" ",
             message_suffix=" denied; scaling, restart and rollback are allowed.",
-            kinds=tuple(KINDS),
+            kinds=tuple(OF_KIND),
             selector=GOVERNED,
             expires=later(hours=1),
             exempt_template_keys=("kubectl.kubernetes.io/restartedAt",),

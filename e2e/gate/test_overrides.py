@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from e2e.gate.shop import Object, Shop, apply_gate, deployment, later
+from e2e.gate.shop import OF_KIND, Object, Shop, apply_gate, deployment, later
 from e2e.gate.webhook import opted_in, policy
 from e2e.harness import ControlPlane, wait_until
 from sluice.api.override import GateOverride
@@ -141,6 +141,7 @@ def natively(shop: Shop, found: ErrorBudgetPolicy, active: Any) -> Callable[[], 
         found,
         decided(found, active),
         governed=[WorkloadName("Deployment", one["metadata"]["name"]) for one in live],
+        kinds=tuple(OF_KIND),
         live=Live(workloads=live, retained=shop.retained()),
         overrides=active,
         there=(),

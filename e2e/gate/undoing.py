@@ -44,26 +44,30 @@ class Controller:
         return changes
 
     def planned(self, *wants: Want, name: str = "web") -> Changes:
-        target = Target.of(self.shop.get(self.kind, name))
+        target = Target.of(self.shop.get(self.kind, name), self.shop.retained())
         return plan(target, wants, self.records, self.now)
 
     def apply(self, body: dict[str, Any], *, force: bool = False) -> None:
         """Not through kubectl, which would first hand its own fields over to our manager."""
+        options: dict[str, Any] = {
+            "field_manager": "sluice",
+            "force": force,
+            "_content_type": "application/apply-patch+yaml",
+        }
         with config.new_client_from_config(str(self.shop.plane.kubeconfig)) as connection:
+            if self.kind == "Rollout":
+                where = ("argoproj.io", "v1alpha1", self.shop.namespace, "rollouts")
+                custom = client.CustomObjectsApi(connection)
+                name = body["metadata"]["name"]
+                custom.patch_namespaced_custom_object(*where, name, body, **options)
+                return
             api = client.AppsV1Api(connection)
             patch = {
                 "Deployment": api.patch_namespaced_deployment,
                 "StatefulSet": api.patch_namespaced_stateful_set,
                 "DaemonSet": api.patch_namespaced_daemon_set,
             }[self.kind]
-            patch(
-                body["metadata"]["name"],
-                self.shop.namespace,
-                body,
-                field_manager="sluice",
-                force=force,
-                _content_type="application/apply-patch+yaml",
-            )
+            patch(body["metadata"]["name"], self.shop.namespace, body, **options)
 
     @property
     def open(self) -> list[UndoRecord]:

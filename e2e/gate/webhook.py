@@ -20,6 +20,7 @@ import yaml
 
 from e2e.gate.shop import GOVERNED, Object, Shop, later
 from e2e.harness import ControlPlane, Daemon, Scope, helm, scope, wait_until
+from e2e.harness.argo_rollouts import install_crds
 from e2e.harness.ports import free_port
 
 CHART = Path(__file__).parents[2] / "deploy/helm/sluice"
@@ -166,7 +167,10 @@ def registered(plane: ControlPlane, *, system: str) -> Iterator[Registered]:
     with ExitStack() as resources:
         processes = resources.enter_context(scope("sluice-gate-"))
         resources.enter_context(plane.namespace(system))
-        plane.apply(*(path.read_text() for path in sorted(CHART.glob("crds/*.yaml"))), *_foreign())
+        install_crds(plane)
+        plane.apply(
+            *(path.read_text() for path in sorted(CHART.glob("crds/*.yaml"))), _promotions()
+        )
         plane.apply(*rights(rendered))
         authority = trustme.CA()
         pair = processes.directory / "tls.crt", processes.directory / "tls.key"
@@ -224,32 +228,28 @@ def _issue(authority: trustme.CA, pair: tuple[Path, Path], expires: datetime | N
     issued.private_key_pem.write_to_path(pair[1])
 
 
-def _foreign() -> Iterator[Object]:
-    """Definitions of the objects of Argo Rollouts and Kargo, as far as the API server cares."""
-    for group, plural, kind in (
-        ("argoproj.io", "rollouts", "Rollout"),
-        ("kargo.akuity.io", "promotions", "Promotion"),
-    ):
-        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        yield {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": f"{plural}.{group}"},
-            "spec": {
-                "group": group,
-                "scope": "Namespaced",
-                "names": {"plural": plural, "kind": kind, "singular": kind.lower()},
-                "versions": [
-                    {
-                        "name": "v1alpha1",
-                        "served": True,
-                        "storage": True,
-                        "subresources": {"status": {}},
-                        "schema": {"openAPIV3Schema": schema},
-                    }
-                ],
-            },
-        }
+def _promotions() -> Object:
+    """The definition of Kargo's promotions, as far as the API server cares."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1alpha1",
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": schema},
+    }
+    names = {"plural": "promotions", "kind": "Promotion", "singular": "promotion"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "promotions.kargo.akuity.io"},
+        "spec": {
+            "group": "kargo.akuity.io",
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [version],
+        },
+    }
 
 
 @contextmanager

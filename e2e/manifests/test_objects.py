@@ -122,7 +122,7 @@ def test_defaults_are_written_into_a_new_policy(objects: Objects) -> None:
     }
     assert spec["whenBlind"] == {"holdFor": "1h", "then": "Open"}
     assert spec["overrides"] == {"maxDuration": "24h"}
-    assert spec["workloads"] == {"kinds": ["Deployment", "StatefulSet", "DaemonSet"]}
+    assert spec["workloads"] == {"kinds": ["Deployment", "StatefulSet", "DaemonSet", "Rollout"]}
     assert spec["exemptions"] == {
         "changeTypeKey": "sluice.dev/change-type",
         "templateKeys": ["kubectl.kubernetes.io/restartedAt"],

@@ -57,6 +57,13 @@ def daemon_set(name: str = "web", **spec: Any) -> Object:
     return {**found, "kind": "DaemonSet", "spec": found["spec"] | spec}
 
 
+def rollout(name: str = "web") -> Object:
+    """A Rollout of Argo Rollouts, of one container, which is called after it."""
+    found = deployment(name)
+    spec = found["spec"] | {"strategy": {"canary": {}}}
+    return {**found, "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "spec": spec}
+
+
 def deployment(name: str = "web", *, replicas: int = 1) -> Object:
     """A Deployment of one container, which is called after it."""
     labels = {"app": name}

@@ -1,5 +1,6 @@
 """What the controller may do is what it does: the API server's audit log against the chart."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,12 @@ import pytest
 from e2e import harness
 from e2e.chaos.definitions import defined, trial
 from e2e.chart.rights import Right, Rights
+from e2e.harness.argo_rollouts import install_crds
+from e2e.harness.gotools import NoGoError
 from e2e.stack import ACCOUNT, NAMESPACE, Stack, installed
 from e2e.story.audit import POLICY as AUDIT_POLICY
 from e2e.story.audit import Request, requests
-from e2e.story.manifests import daemon_set, stages, stateful_set
+from e2e.story.manifests import daemon_set, rollout, stages, stateful_set
 from e2e.story.team import POLICY, Team
 from e2e.story.test_sources import Platform
 from sluice.kube.held import CHAOS
@@ -21,11 +24,15 @@ from sluice.kube.held import CHAOS
 # A control plane of its own, and everything that a controller does.
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(600)]
 
+ROLLOUT = "rollouts.argoproj.io"
 HOLDS = [
     ("deployment", ".spec.paused", "true"),
     ("statefulset", ".spec.updateStrategy.rollingUpdate.partition", "2147483647"),
     ("daemonset", ".spec.updateStrategy.type", "OnDelete"),
+    (ROLLOUT, ".spec.paused", "true"),
 ]
+UNDER_WAY = {"status": {"stableRS": "h1", "currentPodHash": "h2"}}
+"""What Argo Rollouts would say of a rollout that has begun."""
 NOT_THERE_YET = 404
 """The answer to who reads what does not exist, such as a kill switch that is not engaged."""
 
@@ -43,6 +50,10 @@ def audited(
         plane = resources.enter_context(harness.control_plane(api_server_flags=flags))
         if plane.local is None:
             pytest.skip(f"the API server of provider {plane.provider} is not ours to audit")
+        try:
+            install_crds(plane)
+        except NoGoError as reason:
+            pytest.skip(str(reason))
         kubeconfig = resources.enter_context(
             installed(plane, "chaos.chaosMesh=true", "chaos.litmus=true")
         )
@@ -61,7 +72,9 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
             pauseRollouts=True, pauseChaos=True, annotate={"team.example/frozen": "yes"}
         )
         team.create(*map(trial, CHAOS))
-        team.start(stateful_set(), daemon_set(), stages=freeze)
+        team.start(stateful_set(), daemon_set(), rollout(), stages=freeze)
+        patch = ("patch", ROLLOUT, "web", "--subresource=status", "--type=merge")
+        team.kubectl(*patch, "-p", json.dumps(UNDER_WAY))
         team.freeze()
         team.until(
             "held", lambda: all(team.field(kind, "web", path) == it for kind, path, it in HOLDS)

@@ -31,6 +31,10 @@ class ProcessSettings(BaseSettings):
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Namespaces to work in, separated by commas; all if left out."
     )
+    argo_rollouts: bool = Field(
+        default=True,
+        description="Govern the Rollouts of Argo Rollouts, once the cluster has such objects.",
+    )
     kubeconfig: Path | None = Field(
         default=None, description="Kubeconfig to use; in a pod its service account is the default."
     )

@@ -30,7 +30,7 @@ from sluice.api.metadata import (
 from sluice.api.override import Burned, burned_list
 from sluice.api.slo import Level
 
-WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet"]
+WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet", "Rollout"]
 _QUALIFIED_NAME = (
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 )
@@ -106,10 +106,10 @@ class WorkloadReference(Spec):
         default=LabelSelector(), description="Workloads with these labels; `{}` is all."
     )
     kinds: list[WorkloadKind] = Field(
-        default=["Deployment", "StatefulSet", "DaemonSet"],
+        default=["Deployment", "StatefulSet", "DaemonSet", "Rollout"],
         min_length=1,
-        max_length=3,
-        description="And of these kinds.",
+        max_length=4,
+        description="And of these kinds; a Rollout is that of Argo Rollouts.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
@@ -190,8 +190,9 @@ class Stage(Spec):
         strict=True,
         description=(
             "Also hold rollouts that are under way: `spec.paused` of governed Deployments, the "
-            "partition of StatefulSets, `OnDelete` as update strategy of DaemonSets. It holds "
-            "rollbacks too, and `kubectl rollout undo` of a Deployment is refused."
+            "partition of StatefulSets, `OnDelete` as update strategy of DaemonSets, `spec.paused` "
+            "of Rollouts that are rolling out. It holds rollbacks too, but for those of Rollouts, "
+            "and `kubectl rollout undo` of a Deployment is refused."
         ),
     )
     pause_chaos: bool = Field(

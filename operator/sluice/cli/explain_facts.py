@@ -14,7 +14,6 @@ from sluice.cli.reader import Reader, Unread
 from sluice.cli.status_facts import read_switch
 from sluice.cli.status_summary import switch_told_by
 from sluice.cli.workload_name import WorkloadName
-from sluice.gate import kinds
 from sluice.gate.judge import Judge
 from sluice.gate.memory import Memory
 from sluice.kube.api_server import ApiServer
@@ -25,6 +24,7 @@ from sluice.kube.resources import (
     OVERRIDES,
     POLICIES,
     REPLICA_SETS,
+    ROLLOUTS,
     Resource,
 )
 from sluice.policy.admission import Verdict
@@ -173,7 +173,7 @@ def _known_switch(
 
 
 async def _retained(reader: Reader, workload: WorkloadName) -> list[tuple[Resource, Object]] | None:
-    replicated = workload.resource in {DEPLOYMENTS, kinds.ROLLOUTS}
+    replicated = workload.resource in {DEPLOYMENTS, ROLLOUTS}
     resource = REPLICA_SETS if replicated else CONTROLLER_REVISIONS
     found = await reader.list(resource, workload.namespace)
     return None if isinstance(found, Unread) else [(resource, body) for body in found]

@@ -12,9 +12,17 @@ from sluice.api.slo import ServiceLevelObjective
 from sluice.cli.reader import Object, Reader, Unread
 from sluice.gate import kinds
 from sluice.gate.memory import Memory
-from sluice.kube import kill_switch, resources
+from sluice.kube import kill_switch
 from sluice.kube.kill_switch import KillSwitch
-from sluice.kube.resources import CONFIG_MAPS, LEASES, OBJECTIVES, OVERRIDES, POLICIES, Resource
+from sluice.kube.resources import (
+    CONFIG_MAPS,
+    LEASES,
+    OBJECTIVES,
+    OPTIONAL,
+    OVERRIDES,
+    POLICIES,
+    Resource,
+)
 from sluice.policy.admission import Governor, State
 
 
@@ -116,18 +124,14 @@ async def _subjects(reader: Reader, namespace: str | None) -> tuple[Subject, ...
     """The workloads; Rollouts only where the cluster has them and the user may list them."""
     listed = await asyncio.gather(
         *(
-            reader.list(kind, namespace, metadata_only=True, optional=kind is kinds.ROLLOUTS)
+            reader.list(kind, namespace, metadata_only=True, optional=kind.kind in OPTIONAL)
             for kind in kinds.WORKLOADS
         )
     )
-    required = listed[: len(resources.WORKLOADS)]
-    if any(isinstance(found, Unread) for found in required):
+    kinds_and_found = list(zip(kinds.WORKLOADS, listed, strict=True))
+    if any(isinstance(it, Unread) and kind.kind not in OPTIONAL for kind, it in kinds_and_found):
         return None
-    return tuple(
-        _subject(kind, body)
-        for kind, found in zip(kinds.WORKLOADS, listed, strict=True)
-        for body in _found(found)
-    )
+    return tuple(_subject(kind, body) for kind, found in kinds_and_found for body in _found(found))
 
 
 def _subject(kind: Resource, body: Object) -> Subject:

@@ -10,8 +10,7 @@ from sluice.api.policy import Blindness, ErrorBudgetPolicy
 from sluice.api.reasons import Reason
 from sluice.cli.explain_model import Way, WayAnswer
 from sluice.cli.workload_name import WorkloadName
-from sluice.gate.kinds import ROLLOUTS
-from sluice.kube.resources import DEPLOYMENTS
+from sluice.kube.resources import DEPLOYMENTS, ROLLOUTS
 from sluice.policy.admission import Governor
 from sluice.policy.explanation import minute
 from sluice.policy.limit import Pace

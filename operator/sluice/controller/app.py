@@ -77,6 +77,8 @@ async def run(settings: Settings) -> None:
                 tasks.create_task(_list_again(parts), name="list"),
                 tasks.create_task(_poll_switch(parts, settings.namespace), name="kill switch"),
             ]
+            if parts.rollouts is not None:
+                work.append(tasks.create_task(parts.rollouts.run(), name="rollouts"))
             if settings.leader_elect:
                 work.append(tasks.create_task(lease.run(), name="lease"))
             kopf_task = tasks.create_task(_watch(parts, settings, stop, kopf_stop), name="watch")
@@ -116,6 +118,8 @@ async def _watch(
         await asyncio.sleep(_LIST_RETRY)
         if stop.is_set():
             return
+    if parts.rollouts is not None:
+        await parts.rollouts.listed()
     parts.synced = True
     ready = asyncio.Event()
 

@@ -27,6 +27,7 @@ from sluice.controller.objectives import HISTORIES, Objectives
 from sluice.controller.overrides import Overrides
 from sluice.controller.policies import Policies
 from sluice.controller.policy_writer import PolicyWriter
+from sluice.controller.rollouts import Rollouts
 from sluice.controller.rulebook import Rulebook
 from sluice.controller.settings import Settings
 from sluice.controller.sources import MetricSources
@@ -41,6 +42,7 @@ from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import (
     CORRECTIONS,
     OBJECTIVES,
+    OPTIONAL,
     OVERRIDES,
     POLICIES,
     SOURCES,
@@ -151,8 +153,14 @@ class Assembly:
             namespaces=settings.watch_namespaces,
         )
         burning = Burning(cache=self.cache, spent=self._objectives.spent)
+        self.rollouts = (
+            Rollouts(api, self, namespaces=settings.watch_namespaces)
+            if settings.argo_rollouts
+            else None
+        )
         self._policies = Policies(
             settings=settings,
+            served=self._served,
             api=api,
             cache=self.cache,
             standings=self._standings,
@@ -228,6 +236,17 @@ class Assembly:
             self._listed = since
 
     async def observe(self, resource: Resource, kind: str | None, body: dict[str, Any]) -> None:
+        """`take`, for whoever waits for it."""
+        self.take(resource, kind, body)
+
+    def keep(self, resource: Resource, namespace: str | None, names: set[tuple[str, str]]) -> None:
+        """Take a full list of names in, and evaluate what it shows to be gone."""
+        for key in self.cache.keys(resource):
+            listed = (key.namespace, key.name) in names
+            if not listed and namespace in {None, key.namespace}:
+                self._gone(resource, key, self.cache.drop(key))
+
+    def take(self, resource: Resource, kind: str | None, body: dict[str, Any]) -> None:
         """Take one watch event in, and evaluate what it concerns."""
         key = key_of(resource, body)
         if kind == "DELETED":
@@ -348,6 +367,11 @@ class Assembly:
         """Bring a namespace's overrides up to date: their policy says how long they may last."""
         for override in self.cache.overrides(namespace):
             self.dispatcher.now(Key(OVERRIDES.plural, namespace, override.metadata.name))
+
+    def _served(self) -> frozenset[str]:
+        """The kinds of workloads that there are, or may be."""
+        served = self.rollouts is not None and self.rollouts.served
+        return frozenset(WORKLOADS) - (frozenset() if served else OPTIONAL)
 
     def _objective_uids(self) -> set[str]:
         return {self.cache.uid(key) for key in self.cache.keys(OBJECTIVES)}

@@ -1,8 +1,9 @@
 """Lifts all that is enforced for a policy; the controller and `sluice thaw` do it the same way."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sluice.api.metadata import ObjectMeta
 from sluice.api.policy import (
@@ -18,9 +19,9 @@ from sluice.controller.listing import listed
 from sluice.controller.policy_plan import Live, workload_changes
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.enforcement.kinds import KINDS
-from sluice.kube.api_server import ApiServer
+from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Malformed
-from sluice.kube.resources import POLICIES, RETAINED, WORKLOADS
+from sluice.kube.resources import OPTIONAL, POLICIES, RETAINED, WORKLOADS, Resource
 
 
 class NotLiftedError(Exception):
@@ -96,7 +97,9 @@ async def read_live(
     namespace = policy.metadata.namespace
     retained = sorted({KINDS[kind].retained_as for kind in revisions_of})
     return Live(
-        workloads=[it for kind in kinds async for it in listed(api, WORKLOADS[kind], namespace)],
+        workloads=[
+            it for kind in kinds async for it in _workloads(api, WORKLOADS[kind], policy, namespace)
+        ],
         retained=[it for kind in retained async for it in listed(api, RETAINED[kind], namespace)],
         others={
             other.metadata.uid: other.status.workloads.changed
@@ -104,6 +107,23 @@ async def read_live(
             if other.metadata.uid != policy.metadata.uid
         },
     )
+
+
+async def _workloads(
+    api: ApiServer, resource: Resource, policy: ErrorBudgetPolicy, namespace: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    """All workloads of a kind; of one that need not be there, none where it is not.
+
+    Nor where it may not be looked at, unless the policy remembers to have changed one.
+    """
+    changed = any(record.kind == resource.kind for record in policy.status.workloads.changed)
+    try:
+        async for item in listed(api, resource, namespace):
+            yield item
+    except ApiError as error:
+        absent = error.not_found or (error.forbidden and not changed)
+        if resource.kind not in OPTIONAL or not absent:
+            raise
 
 
 def _policies(cache: Cache, namespace: str) -> Iterator[ErrorBudgetPolicy]:

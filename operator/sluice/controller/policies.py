@@ -27,8 +27,11 @@ from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
 from sluice.controller.thawing import Thawing, thawing
+from sluice.enforcement.kinds.rollout import ROLLOUT
 from sluice.enforcement.native import Rendered
-from sluice.enforcement.plan import Records
+from sluice.enforcement.plan import Changes, Records
+from sluice.enforcement.remarks import remarks
+from sluice.enforcement.target import Target
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.kill_switch import KillSwitch, Unread
@@ -78,6 +81,7 @@ class Policies:
         self,
         *,
         settings: Settings,
+        served: Callable[[], frozenset[str]],
         api: ApiServer,
         cache: Cache,
         standings: Standings,
@@ -88,6 +92,7 @@ class Policies:
         kill_switch: Callable[[], KillSwitch | Unread | None],
     ) -> None:
         self._settings = settings
+        self._served = served
         self._api = api
         self._complaints = Complaints(api)
         self._cache = cache
@@ -241,7 +246,7 @@ class Policies:
                 api=self._api,
                 cache=self._cache,
                 kinds=sorted(gathered.existing),
-                revisions_of={it.kind for it in gathered.governed} if gates or counts else (),
+                revisions_of=_looked_back(gathered, counts=gates or counts, pause=wanted.pause),
             )
         turns = limits.turns(
             policy,
@@ -260,6 +265,7 @@ class Policies:
                 policy,
                 ruled,
                 governed=gathered.governed,
+                kinds=self._served(),
                 live=live,
                 overrides=gathered.overrides,
                 limit=limits.in_gate(decision, turns),
@@ -320,6 +326,7 @@ class Policies:
             outcome,
             failed=(*too_many, *chaos.problems, *failed),
             problems=tuple(it for it in problems if it.policy == policy.metadata.uid),
+            remarks=_remarks(gathered, live, changes),
         )
         # After a failure the records stay: what was written and what was not is not known.
         remaining = _records(policy, [one.remaining for _, one in changes])
@@ -383,6 +390,33 @@ class Policies:
         decision = found.status.decision if isinstance(found, ErrorBudgetPolicy) else None
         limit = decision.limit if decision is not None else None
         return [one.next for one in limit.waiting] if limit is not None else []
+
+
+def _looked_back(gathered: Gathered, *, counts: bool, pause: bool) -> set[str]:
+    """The governed kinds whose revisions matter: for gates and limits all.
+
+    For holding it is those of Rollouts, which a rollback frees; during a thaw some still are held.
+    """
+    governed = {it.kind for it in gathered.governed}
+    if counts:
+        return governed
+    held = any(
+        (one.kind, one.field) == (ROLLOUT.name, ROLLOUT.hold.field)
+        for one in gathered.policy.status.workloads.changed
+    )
+    return governed & {ROLLOUT.name} if pause or held else set()
+
+
+def _remarks(
+    gathered: Gathered, live: Live, changes: Sequence[tuple[Target, Changes]]
+) -> tuple[str, ...]:
+    held = {
+        WorkloadName(target.kind, target.name)
+        for target, one in changes
+        for record in one.remaining.get(gathered.policy.metadata.uid, ())
+        if record.field == target.hold.field
+    }
+    return tuple(remarks(set(gathered.governed), live.workloads, held))
 
 
 def _decide(gathered: Gathered, now: datetime) -> Ruled:

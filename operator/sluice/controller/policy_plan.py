@@ -1,7 +1,7 @@
 """From a decision to what has to be written: gates, changes of workloads, status, Events. Pure."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,6 +72,7 @@ class Outcome:
         problems: fields that are left alone because they are somebody else's.
         dropped: retained revisions that did not fit: a rollback to them is denied.
         elsewhere: whether another process denies changes, of which this one knows nothing.
+        remarks: what else to know of what is enforced.
     """
 
     rejected: str | None = None
@@ -79,6 +80,7 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     dropped: tuple[str, ...] = ()
     elsewhere: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def gates(
@@ -86,13 +88,18 @@ def gates(
     ruled: Ruled,
     *,
     governed: Iterable[WorkloadName],
+    kinds: Collection[str],
     live: Live,
     overrides: Sequence[tuple[GateOverride, Active]],
     limit: Limit | None = None,
     there: Iterable[Manifest],
     now: datetime,
 ) -> Rendered:
-    """The admission policies and bindings that `ruled` asks for; none if it lets all pass."""
+    """The admission policies and bindings that `ruled` asks for; none if it lets all pass.
+
+    `kinds` are those that the API server has: of others nothing can be governed.
+    """
+    chosen = tuple(kind for kind in policy.spec.workloads.kinds if kind in kinds)
     parts = [(ruled.decision, None), *((one.decision, one) for one in ruled.apart)]
     rendered = [
         render(
@@ -100,6 +107,7 @@ def gates(
                 policy,
                 decision,
                 apart,
+                kinds=chosen,
                 governed=set(governed),
                 live=live,
                 overrides=overrides,
@@ -108,7 +116,7 @@ def gates(
             )
         )
         for decision, apart in parts
-        if decision.effective is not Admission.ALLOW
+        if chosen and decision.effective is not Admission.ALLOW
     ]
     return Rendered(
         tuple(manifest for one in rendered for manifest in one.manifests),
@@ -121,6 +129,7 @@ def _freeze(
     decision: Decision,
     apart: Apart | None,
     *,
+    kinds: tuple[str, ...],
     governed: set[WorkloadName],
     live: Live,
     overrides: Sequence[tuple[GateOverride, Active]],
@@ -140,7 +149,7 @@ def _freeze(
         message_prefix=text.prefix,
         message_infix=text.infix,
         message_suffix=text.suffix,
-        kinds=tuple(policy.spec.workloads.kinds),
+        kinds=kinds,
         selector=policy.spec.workloads.selector,
         expires=expires,
         exempt_template_keys=tuple(policy.spec.exemptions.template_keys),
@@ -231,7 +240,9 @@ def wants(aims: Iterable[Aim]) -> list[tuple[Target, Want]]:
     found = []
     for aim in aims:
         names_ = set(aim.governed)
-        targets = [Target.of(it) for it in aim.live.workloads] if aim.wanted else []
+        targets = (
+            [Target.of(it, aim.live.retained) for it in aim.live.workloads] if aim.wanted else []
+        )
         found += [
             (it, aim.wanted)
             for it in targets
@@ -270,7 +281,7 @@ def workload_changes(
     mine = policy.status.workloads.changed if thaw is None else thaw.records
     changes = []
     for workload in live.workloads:
-        target = Target.of(workload)
+        target = Target.of(workload, live.retained)
         name = WorkloadName(target.kind, target.name)
         records = {uid: [one for one in mine if WorkloadName(one.kind, one.name) == name]}
         for other, theirs in (live.others or {}).items():
@@ -398,9 +409,10 @@ def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) 
         Admission.LIMIT: Reason.ENFORCED,
         Admission.DENY: Reason.ENFORCED,
     }[decision.effective]
-    message = "; ".join(outcome.dropped[:_SHOWN])
+    message = "; ".join([*outcome.dropped[:_SHOWN], *outcome.remarks[:_SHOWN]])
     if outcome.elsewhere and decision.effective is not Admission.ALLOW:
-        message = "Left to the webhook, `sluice gate`: whether that is up is not known here."
+        left = "Left to the webhook, `sluice gate`: whether that is up is not known here."
+        message = "; ".join([left.rstrip("."), message]) if message else left
     return Claim(ConditionType.ENFORCING, "True", reason, message)
 
 

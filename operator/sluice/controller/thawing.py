@@ -57,6 +57,7 @@ def thawing(
         one
         for target, want in wants
         if not want.pause
+        and target.holdable
         and (one := recorded.get((target.uid, target.hold.field))) is not None
         and not one.released
         and _in_force(target, one)

@@ -17,6 +17,16 @@ from sluice.enforcement.freeze import Override
 WORKLOAD = "request.kind.kind + '/' + object.metadata.name"
 """The workload's kind and name, as `Workload.key`."""
 
+
+def has_pods(subject: str) -> str:
+    """Whether `subject` (`object` or `oldObject`) says what its pods are like.
+
+    A Rollout need not: it may take its template from another workload, by `workloadRef`, and the
+    API server takes one without a pod spec, which Argo Rollouts then calls invalid.
+    """
+    return f"has({subject}.spec.template) && has({subject}.spec.template.spec)"
+
+
 _MAX_ANNOTATIONS = 256
 """Pod template annotations compared one by one; more of them are compared by nothing and denied."""
 
@@ -98,6 +108,7 @@ def _override(override: Override) -> str:
     if override.workloads:
         terms.append(f"object.metadata.name in {cel.strings(override.workloads)}")
     if override.images:
+        terms.append(has_pods("object"))
         terms.append(f"variables.newImages.all(i, i[1] in {cel.strings(override.images)})")
     return cel.every([*terms, f"!({written_after(override.until)})"])
 
@@ -127,6 +138,25 @@ def _declared(types: Sequence[str], key: str, place: str) -> str:
             f"{cel.strings(types)}.exists(t, {named})",
         ]
     )
+
+
+def template_or_reference_changes() -> str:
+    """Whether the template changes, or what it is taken from; of a kind that may have either."""
+    new, old = "has(object.spec.template)", "has(oldObject.spec.template)"
+    changes = [
+        f"{new} != {old}",
+        cel.every([new, "object.spec.template != oldObject.spec.template"]),
+        f"{_reference('object')} != {_reference('oldObject')}",
+    ]
+    return cel.some(changes)
+
+
+def _reference(subject: str) -> str:
+    """The workload that `subject` refers to; `scaleDown` beside it says nothing of a template."""
+    # Behind `dyn()`: other kinds have no such field, which the API server would remark on.
+    found = f"dyn({subject}.spec).workloadRef"
+    parts = [f"has({found}.{key}) ? {found}.{key} : ''" for key in ("apiVersion", "kind", "name")]
+    return f"(has({found}) ? [{', '.join(parts)}] : [])"
 
 
 def template_variables(exempt_keys: Sequence[str]) -> dict[str, str]:

@@ -25,12 +25,17 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A governed workload: kind and name, the images it runs now, and what it can roll back to."""
+    """A governed workload: kind and name, the images it runs now, and what it can roll back to.
+
+    Of one whose template is stored as it was written (not `fills_in`), a revision's template may
+    come back with or without what the API server fills in.
+    """
 
     kind: str
     name: str
     images: Mapping[str, str]
     revisions: tuple[Revision, ...] = ()
+    fills_in: bool = True
 
     @property
     def key(self) -> str:

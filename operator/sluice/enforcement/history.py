@@ -21,11 +21,14 @@ def workload(live: Object, retained: Iterable[Object]) -> Workload:
     uid = live["metadata"]["uid"]
     owned = [it for it in retained if it["kind"] == kind.retained_as and _controller(it) == uid]
     revisions = [found for it in owned if (found := kind.revision(it)) is not None]
+    template = (live.get("spec") or {}).get("template")
     return Workload(
         kind=kind.name,
         name=live["metadata"]["name"],
-        images=images(live["spec"]["template"]),
+        # A Rollout may refer to a Deployment's template in place of having one.
+        images={} if template is None else images(template),
         revisions=tuple(sorted(revisions, key=lambda one: one.number, reverse=True)),
+        fills_in=kind.fills_in,
     )
 
 

@@ -121,20 +121,24 @@ def _policy_spec(freeze: Freeze, part: Sequence[Entry], in_shard: str) -> Manife
         "failurePolicy": "Ignore",
         "matchConstraints": {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": freeze.namespace}},
-            "resourceRules": [
-                {
-                    "apiGroups": ["apps"],
-                    "apiVersions": ["v1"],
-                    "operations": ["UPDATE"],
-                    # Without subresources: scaling goes through deployments/scale.
-                    "resources": sorted(KINDS[kind].plural for kind in freeze.kinds),
-                    "scope": "Namespaced",
-                }
-            ],
+            "resourceRules": list(_resource_rules(freeze)),
         },
         "matchConditions": list(_match_conditions(freeze, in_shard)),
         **_validation(freeze, part),
     }
+
+
+def _resource_rules(freeze: Freeze) -> Iterator[Manifest]:
+    kinds = [KINDS[kind] for kind in freeze.kinds]
+    for group, version in sorted({(kind.group, kind.version) for kind in kinds}):
+        yield {
+            "apiGroups": [group],
+            "apiVersions": [version],
+            "operations": ["UPDATE"],
+            # Without subresources: scaling goes through deployments/scale.
+            "resources": sorted(kind.plural for kind in kinds if kind.group == group),
+            "scope": "Namespaced",
+        }
 
 
 def _match_conditions(freeze: Freeze, in_shard: str) -> Iterator[dict[str, str]]:
@@ -148,9 +152,20 @@ def _match_conditions(freeze: Freeze, in_shard: str) -> Iterator[dict[str, str]]
         f"!({conditions.controlled('oldObject')})",
     ]
     yield {"name": "governed", "expression": cel.every(governed)}
-    changes = ["object.spec.template != oldObject.spec.template", _leaves(freeze)]
+    changes = [_template_changes(freeze), _leaves(freeze)]
     deleted = "has(object.metadata.deletionTimestamp)"
     yield {"name": "changed", "expression": f"!{deleted} && ({cel.some(changes)})"}
+
+
+def _template_changes(freeze: Freeze) -> str:
+    if _all_have_templates(freeze):
+        return "object.spec.template != oldObject.spec.template"
+    return conditions.template_or_reference_changes()
+
+
+def _all_have_templates(freeze: Freeze) -> bool:
+    """Whether none of the governed kinds can refer to the template of another workload."""
+    return all(KINDS[kind].fills_in for kind in freeze.kinds)
 
 
 def _leaves(freeze: Freeze) -> str:
@@ -172,7 +187,11 @@ def _validation(freeze: Freeze, part: Sequence[Entry]) -> Manifest:
     }
     if freeze.limit is not None:
         variables |= _limit(freeze.limit, part)
-    harmless = ["variables.restarted", "variables.rolledBack", "variables.declared"]
+    same = cel.some(["variables.restarted", "variables.rolledBack"])
+    if not _all_have_templates(freeze):
+        both = [conditions.has_pods("object"), conditions.has_pods("oldObject")]
+        same = cel.every([*both, same])
+    harmless = [same, "variables.declared"]
     harmless += ["variables.within"] if freeze.limit is not None else []
     passes = [
         "variables.expired",

@@ -5,12 +5,13 @@ if it changes the images at all. Templates are spelled out whole only where imag
 revisions apart: where several of a workload's have the images that it runs now.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sluice.enforcement import cel
 from sluice.enforcement.freeze import Revision, Workload
+from sluice.policy.pod_defaults import without_defaults
 
 SHARD_LIMIT = 500_000
 """Characters of literals in one object. etcd would take 1.5 MiB; the API server needs some seconds
@@ -91,14 +92,21 @@ def entry(workload: Workload, exempt_keys: Sequence[str]) -> Entry:
         selection.add(revision, cel.json(dict(revision.images)), selection.images)
     alike = [one for one in newest_first if one.images == workload.images]
     for revision in alike if len(alike) > 1 else ():
-        literal = template_literal(revision.template, exempt_keys)
-        selection.add(revision, literal, selection.templates)
+        for template in _as_written(revision, workload):
+            selection.add(revision, template_literal(template, exempt_keys), selection.templates)
     return Entry(
         workload.key,
         tuple(selection.templates),
         tuple(selection.images),
         tuple(selection.dropped),
     )
+
+
+def _as_written(revision: Revision, workload: Workload) -> Iterator[Mapping[str, Any]]:
+    """The templates that mean a revision: as it is retained, and as in a manifest."""
+    yield revision.template
+    if not workload.fills_in:
+        yield without_defaults(revision.template)
 
 
 def template_literal(template: Mapping[str, Any], exempt_keys: Sequence[str]) -> str:

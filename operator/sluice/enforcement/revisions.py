@@ -1,8 +1,9 @@
 """What a workload can roll back to: the pod templates that the cluster retains of it.
 
-A Deployment's are in its ReplicaSets, those of a StatefulSet or a DaemonSet in ControllerRevisions.
-Templates of a workload and of what retains them have passed the same defaulting, so they compare
-equal field by field; hashes change between versions of Kubernetes and are never compared.
+Those of a Deployment or a Rollout are in its ReplicaSets, those of a StatefulSet or a DaemonSet in
+ControllerRevisions. Templates of a workload of `apps/v1` and of what retains them have passed the
+same defaulting, so they compare equal field by field; that of a Rollout is stored as written.
+Hashes change between versions of Kubernetes and are never compared.
 Source: kubectl, `rollout undo` and `rollout history`; the controllers' `ControllerRevision` is a
 strategic merge patch `{"spec": {"template": {..., "$patch": "replace"}}}`.
 """
@@ -17,7 +18,10 @@ from sluice.enforcement.freeze import Revision
 REVISION = "deployment.kubernetes.io/revision"
 """The annotation of a Deployment and its ReplicaSets that numbers revisions."""
 
-_HASH_LABEL = "pod-template-hash"
+ROLLOUTS_HASH_LABEL = "rollouts-pod-template-hash"
+"""The label by which Argo Rollouts tells a Rollout's ReplicaSets apart."""
+
+_HASH_LABELS = frozenset({"pod-template-hash", ROLLOUTS_HASH_LABEL})
 _PATCH_KEY = "$patch"
 _INT64_DIGITS = 19
 
@@ -54,10 +58,10 @@ class _Retained(BaseModel):
     spec: _Spec
 
 
-def of_replica_set(replica_set: Object) -> Revision:
-    """A ReplicaSet as a revision; number 0 if the controller has not numbered it yet."""
+def of_replica_set(replica_set: Object, *, numbered_by: str = REVISION) -> Revision:
+    """A ReplicaSet as a revision; number 0 if annotation `numbered_by` does not number it yet."""
     template = without_hash(replica_set["spec"]["template"])
-    return Revision(_number(replica_set), template, images(template))
+    return Revision(_number(replica_set, numbered_by), template, images(template))
 
 
 def of_controller_revision(found: Object) -> Revision | None:
@@ -73,9 +77,15 @@ def of_controller_revision(found: Object) -> Revision | None:
     return Revision(int(found.get("revision") or 0), template, images(template))
 
 
-def _number(replica_set: Object) -> int:
-    """The annotation is anybody's to edit, and Python refuses to read a number of 5,000 digits."""
-    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION) or ""
+def _number(replica_set: Object, annotation: str) -> int:
+    return revision_number((replica_set["metadata"].get("annotations") or {}).get(annotation) or "")
+
+
+def revision_number(text: str) -> int:
+    """A revision's number as annotations have it; 0 for what is none.
+
+    They are anybody's to edit, and Python refuses to read a number of 5,000 digits.
+    """
     return int(text) if text.isdecimal() and len(text) <= _INT64_DIGITS else 0
 
 
@@ -90,7 +100,9 @@ def without_hash(template: Object) -> dict[str, Any]:
     """A pod template as the Deployment has it: without what the controller adds."""
     cut = _without_null_creation(template)
     labels = cut["metadata"].get("labels") or {}
-    cut["metadata"]["labels"] = {key: value for key, value in labels.items() if key != _HASH_LABEL}
+    cut["metadata"]["labels"] = {
+        key: value for key, value in labels.items() if key not in _HASH_LABELS
+    }
     return cut
 
 

@@ -6,7 +6,7 @@ Source: Kubernetes, "Server-Side Apply": `managedFields` and its FieldsV1 format
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -65,8 +65,10 @@ class Target:
     over: bool = False
 
     @classmethod
-    def of(cls, live: Mapping[str, Any]) -> Self:
+    def of(cls, live: Mapping[str, Any], retained: Sequence[Mapping[str, Any]] = ()) -> Self:
         """The view of an object as the API server shows it, with its managed fields.
+
+        `retained` is what its revisions are retained as, among that of others.
 
         Only what the API server sets itself is taken for granted: one odd object must not stop
         what is done for all others.
@@ -97,7 +99,7 @@ class Target:
             ours=frozenset(ours),
             others=others,
             shared=frozenset(shared),
-            holdable=kind.holdable(live),
+            holdable=kind.holdable(live, retained),
             over=kind.over(live),
         )
 

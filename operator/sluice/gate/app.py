@@ -24,7 +24,7 @@ from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.connection import configuration as load_configuration
 from sluice.kube.kill_switch import Unread
 from sluice.kube.reflector import Reflector
-from sluice.kube.resources import OVERRIDES, POLICIES, Resource
+from sluice.kube.resources import OPTIONAL, OVERRIDES, POLICIES, ROLLOUTS, Resource
 from sluice.settings import address
 from sluice.telemetry import endpoints, logs
 
@@ -54,6 +54,7 @@ class Gate:
         self.rest = [
             self._reflector(resource, where)
             for resource in (OVERRIDES, *kinds.WORKLOADS, *kinds.REVISIONS)
+            if settings.argo_rollouts or resource is not ROLLOUTS
             for where in self._namespaces()
         ]
         self.metrics.watch(self._reading)
@@ -69,7 +70,7 @@ class Gate:
             monotonic=time.monotonic,
             namespace=namespace,
             metadata_only=resource in kinds.WORKLOADS,
-            optional=resource is kinds.ROLLOUTS,
+            optional=resource.kind in OPTIONAL,
         )
 
     def unsynced(self) -> str | None:

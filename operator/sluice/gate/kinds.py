@@ -17,8 +17,7 @@ from sluice.policy.limit import declarations
 
 Object = Mapping[str, Any]
 
-ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
-WORKLOADS = (*resources.WORKLOADS.values(), ROLLOUTS)
+WORKLOADS = tuple(resources.WORKLOADS.values())
 REVISIONS = tuple(resources.RETAINED.values())
 
 _KIND_OF = {kind.kind: kind for kind in WORKLOADS}
@@ -39,7 +38,8 @@ _HOOKS = {"argocd.argoproj.io/hook": "PreSync", "helm.sh/hook": "pre-upgrade"}
 _HASH_LABELS = ("rollouts-pod-template-hash", "pod-template-hash")
 _NUMBERS = ("rollout.argoproj.io/revision", "deployment.kubernetes.io/revision")
 _FORMERLY = ("rollout.argoproj.io/revision-history", "deployment.kubernetes.io/revision-history")
-"""Annotations with the numbers that a ReplicaSet had before it was rolled back to."""
+"""Annotations with the numbers that a ReplicaSet had before it was rolled back to. Argo Rollouts
+writes the present one there as well, when nothing but annotations has changed."""
 
 _INT64_DIGITS = 19
 
@@ -139,15 +139,21 @@ def retained(resource: Resource, body: Object) -> Retained | None:
         number = str(body.get("revision", ""))
     if template is None:
         return None
+    current, formerly = _number(number), _first(metadata, "annotations", _FORMERLY)
     return Retained(
         owner=owner["uid"],
-        number=int(number) if number.isdecimal() and len(number) <= _INT64_DIGITS else 0,
+        number=current,
         deploys=fingerprint(template),
         hash=_first(metadata, "labels", _HASH_LABELS),
-        returned=bool(_first(metadata, "annotations", _FORMERLY)),
+        returned=any(_number(one) < current for one in formerly.split(",") if one),
         created=parse_time(stamp) if (stamp := metadata.get("creationTimestamp")) else None,
         annotations=declarations(metadata.get("annotations")),
     )
+
+
+def _number(text: str) -> int:
+    """Anybody may edit annotations, and Python refuses to read a number of 5,000 digits."""
+    return int(text) if text.isdecimal() and len(text) <= _INT64_DIGITS else 0
 
 
 def _first(metadata: Object, field: str, keys: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from sluice.gate.judge import Judge
 from sluice.gate.metrics import GateMetrics
 from sluice.gate.openapi import document
 from sluice.gate.throttle import Throttle
-from sluice.kube.resources import DEPLOYMENTS
+from sluice.kube.resources import DEPLOYMENTS, ROLLOUTS
 
 REVIEW_LIMIT = 8 * 1024 * 1024
 """Bytes of a review: two objects of the 1.5 MiB that etcd takes, and room for their encoding."""
@@ -105,7 +105,7 @@ class Api:
             return go_ahead(
                 self._judge,
                 asked["namespace"],
-                kinds.ROLLOUTS.kind,
+                ROLLOUTS.kind,
                 asked["name"],
                 hash_label=request.query.get("podTemplateHash", ""),
             )

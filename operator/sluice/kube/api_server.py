@@ -30,6 +30,7 @@ _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _REFUSED = 400
+_FORBIDDEN = 403
 _CONFLICT = 409
 _NOT_FOUND = 404
 _GONE = 410
@@ -48,6 +49,11 @@ class ApiError(Exception):
     def not_found(self) -> bool:
         """Whether the object is not there."""
         return self.status == _NOT_FOUND
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether it may not be asked for."""
+        return self.status == _FORBIDDEN
 
     @property
     def expired(self) -> bool:

@@ -23,6 +23,7 @@ from sluice.enforcement.names import UNDO
 from sluice.kube.resources import (
     CORRECTIONS,
     OBJECTIVES,
+    OPTIONAL,
     OVERRIDES,
     POLICIES,
     SOURCES,
@@ -31,7 +32,11 @@ from sluice.kube.resources import (
 )
 
 # Sources and corrections first: an objective that is new must find its own.
-WATCHED = (SOURCES, CORRECTIONS, OBJECTIVES, POLICIES, OVERRIDES, *WORKLOADS.values())
+WATCHED = (
+    *(SOURCES, CORRECTIONS, OBJECTIVES, POLICIES, OVERRIDES),
+    *(it for it in WORKLOADS.values() if it.kind not in OPTIONAL),
+)
+"""What must be there; the rest may come later, see `sluice.controller.rollouts`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,15 @@ class Reflector:
         self._namespace = namespace
         self._metadata_only = metadata_only
         self._optional = optional
+        self._served = False
         self._lost_at: float | None = monotonic()
         self._failures = 0
         self._version = ""
+
+    @property
+    def served(self) -> bool:
+        """Whether the API server was last seen to have such objects at all."""
+        return self._served
 
     @property
     def lost_for(self) -> float:
@@ -93,7 +99,8 @@ class Reflector:
     def _delay(self, error: ApiError) -> float:
         """Seconds until the next attempt."""
         if self._optional and error.not_found:
-            self._failures, self._lost_at = 0, None
+            self._failures, self._lost_at, self._served = 0, None, False
+            self._version = ""
             self._sink.retain(self.resource, self._namespace, set())
             self.synced.set()
             return _NOT_SERVED
@@ -139,7 +146,7 @@ class Reflector:
             self._version = str(body["metadata"]["resourceVersion"])
 
     def _arrived(self) -> None:
-        self._failures, self._lost_at = 0, None
+        self._failures, self._lost_at, self._served = 0, None, True
 
 
 def _name(body: dict[str, Any]) -> tuple[str, str]:

@@ -47,8 +47,12 @@ SOURCES = Resource(GROUP, VERSION, "metricsources", "MetricSource", namespaced=F
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
-WORKLOADS = {it.kind: it for it in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)}
+ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout")
+WORKLOADS = {it.kind: it for it in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, ROLLOUTS)}
 """What can be governed, by kind."""
+
+OPTIONAL = frozenset({ROLLOUTS.kind})
+"""Those of them that the API server need not serve."""
 
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")

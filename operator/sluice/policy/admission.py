@@ -10,9 +10,6 @@ from sluice.policy.fingerprint import Fingerprint
 from sluice.policy.limit import Pace
 from sluice.policy.recorded import Recorded
 
-_GOVERNED_AS = {"Rollout": "Deployment"}
-"""Kinds that stand in for another: an Argo Rollout is governed where a Deployment would be."""
-
 
 class Outcome(StrEnum):
     """What becomes of a change, from mild to severe."""
@@ -133,8 +130,7 @@ class Governor:
         What starts a deployment is no workload, so that the kinds of workloads say nothing of it.
         """
         reference = self.policy.spec.workloads
-        kind = _GOVERNED_AS.get(change.kind, change.kind)
-        of_a_kind = change.starts or kind in reference.kinds
+        of_a_kind = change.starts or change.kind in reference.kinds
         return of_a_kind and not state.controlled and reference.selector.matches(dict(state.labels))
 
     def rulings(self, change: Change) -> Iterator["Governor"]:

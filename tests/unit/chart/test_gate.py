@@ -52,8 +52,10 @@ def test_the_gate_reads_the_settings_that_the_values_name(
     [
         ("webhook", (), {"workloads", "rollouts", "hooks", "promotions"}),
         ("webhook", ("--set", "gate.hookJobs=false"), {"workloads", "rollouts", "promotions"}),
-        ("default", ("--set", "gate.enabled=true"), {"rollouts", "hooks", "promotions"}),
-        ("full", (), {"rollouts"}),
+        ("webhook", ("--set", "argoRollouts.enabled=false"), {"workloads", "hooks", "promotions"}),
+        ("default", ("--set", "gate.enabled=true"), {"hooks", "promotions"}),
+        ("full", (), {"hooks"}),
+        ("full", ("--set", "gate.hookJobs=false"), set()),
     ],
 )
 def test_what_the_native_gate_denies_is_not_denied_twice(
@@ -131,7 +133,7 @@ def test_a_certificate_of_somebody_elses_is_used_and_none_made(helm: Helm) -> No
     assert not [one for one in documents if one["kind"] == "Secret"]
     volumes = found(documents, "Deployment", "sluice-gate")["spec"]["template"]["spec"]["volumes"]
     assert volumes[0]["secret"]["secretName"] == "gate-tls"
-    assert webhooks(documents)["rollouts"]["clientConfig"]["caBundle"] == "Q0E="
+    assert webhooks(documents)["hooks"]["clientConfig"]["caBundle"] == "Q0E="
 
 
 def test_cert_manager_makes_and_injects_it_if_it_is_asked_to(helm: Helm) -> None:

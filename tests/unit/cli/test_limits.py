@@ -15,8 +15,7 @@ from sluice.cli.status_facts import System, gather
 from sluice.cli.status_summary import summary
 from sluice.cli.status_text import print_status
 from sluice.cli.workload_name import workload_named
-from sluice.gate.kinds import ROLLOUTS
-from sluice.kube.resources import DEPLOYMENTS, OVERRIDES, POLICIES, REPLICA_SETS
+from sluice.kube.resources import DEPLOYMENTS, OVERRIDES, POLICIES, REPLICA_SETS, ROLLOUTS
 from tests.unit.cli.cluster import ApiInMemory
 from tests.unit.gate.objects import NOW, replica_set, workload
 from tests.unit.gate.test_limits import OLD, RECENT, approval, limiting, made

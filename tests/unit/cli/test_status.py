@@ -19,7 +19,6 @@ from sluice.cli.status_facts import Facts, NothingToTellError, System, gather
 from sluice.cli.status_model import StatusAnswer
 from sluice.cli.status_summary import summary
 from sluice.cli.status_text import print_status
-from sluice.gate.kinds import ROLLOUTS
 from sluice.kube.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -27,6 +26,7 @@ from sluice.kube.resources import (
     OBJECTIVES,
     OVERRIDES,
     POLICIES,
+    ROLLOUTS,
     STATEFUL_SETS,
 )
 from tests.unit.cli.cluster import ApiInMemory

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice.kube.resources import ADMISSION_POLICIES, OVERRIDES, REPLICA_SETS
+from sluice.kube.resources import ADMISSION_POLICIES, OVERRIDES, REPLICA_SETS, ROLLOUTS
 from tests.unit.controller.world import World
 
 STAGES = [
@@ -20,18 +20,21 @@ STAGES = [
 ]
 
 
-def deploy(world: World, image: str, *, ago: float = 0.0) -> None:
-    """What the Deployment's controller makes of a deployment, some days ago."""
+def deploy(
+    world: World, image: str, *, ago: float = 0.0, of: tuple[str, str] = ("Deployment", "w")
+) -> None:
+    """What a workload's (kind and uid) controller makes of a deployment, some days ago."""
+    kind, uid = of
     created = world.now - timedelta(days=ago)
     world.api.put(
         REPLICA_SETS,
         {
             "metadata": {
-                "name": f"web-{image}",
+                "name": f"{kind}-{image}",
                 "namespace": "shop",
                 "uid": image,
                 "creationTimestamp": f"{created:%Y-%m-%dT%H:%M:%SZ}",
-                "ownerReferences": [{"kind": "Deployment", "uid": "w", "controller": True}],
+                "ownerReferences": [{"kind": kind, "uid": uid, "controller": True}],
             },
             "spec": {"template": {"spec": {"containers": [{"name": "c", "image": image}]}}},
         },
@@ -70,6 +73,26 @@ async def test_the_status_says_who_waits_and_until_when() -> None:
     assert waits.next == (world.now + timedelta(days=6)).replace(microsecond=0)
     assert world.condition("Enforcing") == ("True", "Enforced")
     assert world.condition("Frozen") == ("False", "NotFrozen")
+
+
+async def test_a_rollout_is_counted_by_its_own_revisions() -> None:
+    world = await limited()
+    template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "new"}]}}
+    body = {"metadata": {"name": "canary", "uid": "r"}, "spec": {"template": template}}
+    world.put(ROLLOUTS, body)
+    deploy(world, "old", ago=40, of=("Rollout", "r"))
+    await world.reconcile()
+    assert world.status.decision is not None
+    assert world.status.decision.limit is not None
+    assert [one.kind for one in world.status.decision.limit.waiting] == ["Deployment"]
+    deploy(world, "new", ago=2, of=("Rollout", "r"))
+    await world.reconcile()
+    waiting = world.status.decision.limit.waiting
+    assert [(one.kind, one.name) for one in waiting] == [
+        ("Rollout", "canary"),
+        ("Deployment", "web"),
+    ]
+    assert "'Rollout/canary':dyn([" in rules(world)
 
 
 async def test_the_gate_is_rendered_anew_when_a_workload_was_deployed_and_when_it_is_due() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from sluice.controller.lifting import NotLiftedError
+from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Key
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import DAEMON_SETS, OVERRIDES, STATEFUL_SETS
+from sluice.kube.resources import DAEMON_SETS, OVERRIDES, ROLLOUTS, STATEFUL_SETS
 from tests.unit.controller.world import KEY, NOW, World
 
 PAUSING = [
@@ -522,3 +523,119 @@ async def test_a_workload_that_its_owner_left_to_a_controller_is_given_back() ->
     await world.reconcile()
     assert world.status.workloads.governed == 2
     assert sets(world)["StatefulSet"] is None
+
+
+def rollout(**status: Any) -> dict[str, Any]:
+    template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    return {
+        "metadata": {"name": "web", "uid": "r"},
+        "spec": {"template": template},
+        "status": status,
+    }
+
+
+def paused_rollout(world: World) -> bool:
+    return bool(world.api.objects[ROLLOUTS.plural, "shop", "web"]["spec"].get("paused"))
+
+
+async def test_a_rollout_that_is_under_way_is_held_and_given_back() -> None:
+    world = World()
+    world.put(ROLLOUTS, rollout(stableRS="h1", currentPodHash="h2"))
+    await frozen(world)
+    assert world.status.workloads.governed == 2
+    assert paused_rollout(world)
+    world.switch = KillSwitch(reason="INC-1", engaged_by="ann")
+    await world.reconcile()
+    assert not paused_rollout(world)
+
+
+def enforcing(world: World) -> str:
+    return next(it.message for it in world.status.conditions if it.type == "Enforcing")
+
+
+async def test_it_is_told_of_a_held_canary_that_it_does_not_scale() -> None:
+    world = World()
+    canary = rollout(stableRS="h1", currentPodHash="h2")
+    canary["spec"]["strategy"] = {"canary": {"steps": [{"pause": {}}]}}
+    world.put(ROLLOUTS, canary)
+    await frozen(world)
+    assert enforcing(world).startswith("Rollout web is held and does not scale")
+    blue_green = {**canary, "spec": {**canary["spec"], "strategy": {"blueGreen": {}}}}
+    world.put(ROLLOUTS, blue_green)
+    await world.reconcile()
+    assert enforcing(world) == ""
+
+
+async def test_it_is_told_of_a_rollout_whose_template_is_not_governed() -> None:
+    world = World()
+    referring = rollout()
+    referring["metadata"]["labels"] = {"app": "web"}
+    referring["spec"] = {"workloadRef": {"kind": "Deployment", "name": "web"}}
+    world.put(ROLLOUTS, referring)
+    world.policy(workloads={"selector": {"matchLabels": {"app": "web"}}}, stages=PAUSING)
+    world.budget(a=5)
+    await world.reconcile()
+    assert "takes its template from Deployment web" in enforcing(world)
+    world.policy(workloads={})
+    await world.reconcile()
+    assert enforcing(world) == ""
+
+
+async def test_a_rollout_that_is_idle_is_not_paused_and_scales_on() -> None:
+    world = World()
+    world.put(ROLLOUTS, rollout(stableRS="h1", currentPodHash="h1"))
+    await frozen(world)
+    assert world.paused
+    assert not paused_rollout(world)
+
+
+def gate_groups(world: World) -> set[str]:
+    return {
+        group
+        for (plural, _, _), one in world.api.objects.items()
+        if plural == POLICY_GATES
+        for rule in one["spec"]["matchConstraints"]["resourceRules"]
+        for group in rule["apiGroups"]
+    }
+
+
+async def test_rollouts_are_in_the_gate_from_when_the_cluster_has_such_objects() -> None:
+    world = World()
+    world.served = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+    await frozen(world)
+    assert gate_groups(world) == {"apps"}
+    world.served |= {"Rollout"}
+    await world.reconcile()
+    assert gate_groups(world) == {"apps", "argoproj.io"}
+
+
+async def test_a_policy_over_a_kind_that_the_cluster_does_not_have_denies_nothing() -> None:
+    world = World()
+    world.served = frozenset({"Deployment"})
+    world.policy(stages=PAUSING, workloads={"kinds": ["Rollout"]})
+    world.budget(a=5)
+    await world.reconcile()
+    assert (world.status.stage, world.gates) == ("Exhausted", 0)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_cluster_without_rollouts_or_the_right_to_them_thaws_all_the_same(
+    status: int,
+) -> None:
+    world = await frozen(World())
+    world.api.refuse("list", ROLLOUTS.plural, status=status)
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    await world.reconcile()
+    assert not world.paused
+    assert not world.held
+
+
+async def test_a_rollout_that_was_paused_and_may_not_be_looked_at_is_not_forgotten() -> None:
+    world = World()
+    world.put(ROLLOUTS, rollout(stableRS="h1", currentPodHash="h2"))
+    await frozen(world)
+    world.api.refuse("list", ROLLOUTS.plural, status=403)
+    world.policy(metadata={"deletionTimestamp": "2026-08-20T10:00:00Z"})
+    with pytest.raises(ApiError):
+        await world.reconcile()
+    assert world.held

@@ -20,6 +20,7 @@ from sluice.controller.policy_plan import (
 )
 from sluice.enforcement.plan import Problem
 from sluice.kube.kill_switch import KillSwitch
+from sluice.kube.resources import WORKLOADS
 from sluice.policy.decision import Decision, decide
 from sluice.policy.manual import Ruled, rule
 from sluice.policy.memory import Memory
@@ -91,6 +92,7 @@ def rendered(of: ErrorBudgetPolicy, remaining: str, there: list[Any] | None = No
         of,
         Ruled(decided(of, remaining)),
         governed=[WEB],
+        kinds=WORKLOADS,
         live=Live(workloads=[deployment("web"), deployment("other")]),
         overrides=[],
         there=there or [],
@@ -301,6 +303,7 @@ def manually(of: ErrorBudgetPolicy, remaining: str, *overrides: GateOverride) ->
         of,
         ruled,
         governed=[WEB, WorkloadName("Deployment", "api")],
+        kinds=WORKLOADS,
         live=Live(workloads=[deployment("web"), deployment("api")]),
         overrides=active,
         there=[],

@@ -7,7 +7,7 @@ import pytest
 
 from sluice.controller.lifting import lift
 from sluice.kube.kill_switch import KillSwitch
-from sluice.kube.resources import DEPLOYMENTS, EVENTS, POLICIES
+from sluice.kube.resources import DEPLOYMENTS, EVENTS, POLICIES, REPLICA_SETS, ROLLOUTS
 from tests.unit.controller.test_policies import PAUSING
 from tests.unit.controller.world import KEY, World
 
@@ -225,6 +225,51 @@ async def test_a_workload_that_is_governed_no_more_waits_for_no_wave() -> None:
     world.policy(workloads={"selector": {"matchLabels": {"no": "such"}}})
     await world.reconcile()
     assert held(world) == []
+
+
+def pods(image: str) -> dict[str, Any]:
+    return {"metadata": {}, "spec": {"containers": [{"name": "c", "image": image}]}}
+
+
+def canary(image: str) -> dict[str, Any]:
+    """A Rollout that is half way to `image`."""
+    return {
+        "metadata": {"name": "canary", "uid": "r"},
+        "spec": {"template": pods(image)},
+        "status": {"stableRS": "h1", "currentPodHash": "h2"},
+    }
+
+
+def retained(world: World, number: int, image: str) -> None:
+    metadata = {
+        "name": f"canary-{number}",
+        "namespace": "shop",
+        "annotations": {"rollout.argoproj.io/revision": str(number)},
+        "ownerReferences": [{"kind": "Rollout", "uid": "r", "controller": True}],
+    }
+    world.api.put(REPLICA_SETS, {"metadata": metadata, "spec": {"template": pods(image)}})
+
+
+def canary_held(world: World) -> bool:
+    return bool(world.api.objects[ROLLOUTS.plural, "shop", "canary"]["spec"].get("paused"))
+
+
+async def test_a_rollout_that_goes_back_waits_for_no_wave_and_takes_nobody_elses_place() -> None:
+    world = World()
+    world.put(ROLLOUTS, canary("web:2"))
+    retained(world, 1, "web:1")
+    retained(world, 2, "web:2")
+    await thawing(world)
+    assert canary_held(world)
+    before = held(world)
+    live = world.api.objects[ROLLOUTS.plural, "shop", "canary"]
+    world.put(ROLLOUTS, {**live, "spec": {**live["spec"], "template": pods("web:1")}})
+    world.wait(2, a=90)
+    await world.reconcile()
+    assert not canary_held(world)
+    assert held(world) == before
+    assert world.status.thaw is not None
+    assert world.status.thaw.held == len(before)
 
 
 async def test_annotations_of_the_freeze_go_at_once_with_the_gate() -> None:

@@ -22,7 +22,7 @@ from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.held import HELD
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, POLICIES, Resource
+from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, POLICIES, WORKLOADS, Resource
 from sluice.policy.objective import ObjectiveState
 from sluice.telemetry.metrics import Metrics
 
@@ -127,6 +127,7 @@ class World:
         self.elapsed = 1000.0
         self.burns: dict[str, Decimal] = {}
         self.switch: KillSwitch | Unread | None = None
+        self.served = frozenset(WORKLOADS)
         api: Any = self.api
         self.standings = Standings(monotonic=lambda: self.elapsed, lasts=300)
         self.writer = PolicyWriter(
@@ -143,6 +144,7 @@ class World:
         api: Any = self.api
         return Policies(
             settings=Settings(**settings),
+            served=lambda: self.served,
             api=api,
             cache=self.cache,
             standings=self.standings,

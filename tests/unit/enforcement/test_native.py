@@ -79,6 +79,34 @@ def test_only_updates_of_the_governed_kinds_themselves_are_asked_about() -> None
     assert rule["resources"] == ["deployments", "statefulsets"]
 
 
+def test_rollouts_are_asked_about_in_their_own_group() -> None:
+    both = replace(FREEZE, kinds=("Rollout", "Deployment"))
+    rules = policies(both)[0]["spec"]["matchConstraints"]["resourceRules"]
+    asked = [(one["apiGroups"], one["apiVersions"], one["resources"]) for one in rules]
+    assert asked == [
+        (["apps"], ["v1"], ["deployments"]),
+        (["argoproj.io"], ["v1alpha1"], ["rollouts"]),
+    ]
+
+
+def test_where_no_kind_can_refer_to_another_workload_nothing_looks_for_it() -> None:
+    def text(*kinds: str) -> str:
+        return str(policies(replace(FREEZE, kinds=kinds)))
+
+    assert "workloadRef" not in text("Deployment", "StatefulSet")
+    assert "workloadRef" in text("Deployment", "Rollout")
+
+
+def test_without_a_pod_spec_nothing_is_looked_for_in_it() -> None:
+    pinned = Override(FREEZE.expires, images=("web:2",))
+    manifest = policies(replace(FREEZE, kinds=("Rollout",), overrides=(pinned,)))[0]
+    asked = "has(object.spec.template) && has(object.spec.template.spec)"
+    assert variables(manifest)["overridden"].startswith(f"(({asked}) && (variables.newImages.all(")
+    expression = manifest["spec"]["validations"][0]["expression"]
+    both = f"({asked}) && ({asked.replace('object', 'oldObject')})"
+    assert f"({both} && ((variables.restarted) || (variables.rolledBack)))" in expression
+
+
 @pytest.mark.parametrize(
     ("facts", "passes"),
     [

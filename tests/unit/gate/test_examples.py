@@ -8,8 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from sluice.cli.main import app
-from sluice.gate.kinds import ROLLOUTS
-from sluice.kube.resources import DEPLOYMENTS, POLICIES, REPLICA_SETS
+from sluice.kube.resources import DEPLOYMENTS, POLICIES, REPLICA_SETS, ROLLOUTS
 from tests.unit.gate.objects import Known, policy, replica_set, workload
 from tests.unit.gate.serving import serving
 

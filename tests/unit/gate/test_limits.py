@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from sluice.gate.kinds import ROLLOUTS
 from sluice.kube.resources import (
     CONTROLLER_REVISIONS,
     DEPLOYMENTS,
     OVERRIDES,
     POLICIES,
     REPLICA_SETS,
+    ROLLOUTS,
     STATEFUL_SETS,
 )
 from tests.unit.gate.objects import (

@@ -8,10 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sluice.gate.kinds import ROLLOUTS
 from sluice.gate.openapi import document
 from sluice.kube.kill_switch import KillSwitch
-from sluice.kube.resources import DEPLOYMENTS, OVERRIDES, POLICIES, REPLICA_SETS
+from sluice.kube.resources import DEPLOYMENTS, OVERRIDES, POLICIES, REPLICA_SETS, ROLLOUTS
 from tests.unit.gate.objects import ROBOT, Known, frozen, override, policy, replica_set, workload
 from tests.unit.gate.serving import serving
 
@@ -148,6 +147,9 @@ def rolling(**back: str) -> Known:
         (rolling(formerly="1"), "?podTemplateHash=hash-2", True, "Rollback", {}),
         (rolling(formerly="1"), "", True, "Rollback", {}),
         (rolling(formerly="1"), "?podTemplateHash=hash-1", False, "StageEntered", {}),
+        # As Argo Rollouts writes it when somebody annotates a Rollout that goes on.
+        (rolling(formerly="2"), "?podTemplateHash=hash-2", False, "StageEntered", {}),
+        (rolling(formerly="1,2"), "?podTemplateHash=hash-2", True, "Rollback", {}),
         (rolling().see(OVERRIDES, override()), "", True, "Override", {}),
         (rolling(), "", False, "NotReady", {"unready": "rollouts have not been listed yet"}),
         (frozen(), "", False, "WorkloadNotFound", {}),

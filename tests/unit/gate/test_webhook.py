@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from sluice.gate.kinds import ROLLOUTS
 from sluice.gate.metrics import GateMetrics
 from sluice.gate.webhook import Webhook
 from sluice.kube.kill_switch import KillSwitch, Unread
@@ -15,6 +14,7 @@ from sluice.kube.resources import (
     OVERRIDES,
     POLICIES,
     REPLICA_SETS,
+    ROLLOUTS,
 )
 from tests.unit.gate.objects import (
     GOVERNED,

@@ -184,6 +184,23 @@ async def test_a_kind_that_is_not_served_is_one_without_objects_if_it_is_optiona
         assert not found.synced.is_set()
 
 
+async def test_a_kind_may_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reflector, "_NOT_SERVED", 0.01)
+    server, kept = Server(), Kept()
+    server.status, server.items = 404, [named("a")]
+    async with running(server, kept, optional=True) as found:
+        await found.synced.wait()
+        assert not found.served
+        server.status = 200
+        await until(lambda: kept.names == {"a"} and found.served)
+        server.status = 404
+        server.events.put_nowait(None)
+        await until(lambda: kept.names == set() and not found.served)
+        server.status = 200
+        await until(lambda: kept.names == {"a"} and found.served)
+    assert server.lists == 2
+
+
 async def test_metadata_alone_is_asked_for_where_that_is_enough() -> None:
     server = Server()
     async with running(server, Kept(), metadata_only=True) as found:

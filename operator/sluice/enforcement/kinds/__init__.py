@@ -8,9 +8,12 @@ from sluice.enforcement.kinds.chaos_mesh import CHAOS_MESH
 from sluice.enforcement.kinds.daemonset import DAEMON_SET
 from sluice.enforcement.kinds.deployment import DEPLOYMENT
 from sluice.enforcement.kinds.litmus import LITMUS
+from sluice.enforcement.kinds.rollout import ROLLOUT
 from sluice.enforcement.kinds.statefulset import STATEFUL_SET
 
-KINDS: Mapping[str, WorkloadKind] = {it.name: it for it in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)}
+KINDS: Mapping[str, WorkloadKind] = {
+    it.name: it for it in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, ROLLOUT)
+}
 """Workloads by name of the kind."""
 
 CHAOS: Mapping[str, HeldKind] = {it.name: it for it in (*CHAOS_MESH, *LITMUS)}

@@ -9,7 +9,7 @@ controllers of the desired phase and of the pause of schedules.
 """
 
 from sluice.enforcement.hold import Hold, nothing
-from sluice.enforcement.kind import HeldKind, Object, text_at
+from sluice.enforcement.kind import HeldKind, Object, by_itself, text_at
 
 _PAUSE = Hold(
     path=("metadata", "annotations", "experiment.chaos-mesh.org/pause"),
@@ -57,6 +57,6 @@ def _schedules(live: Object) -> bool:
 
 
 CHAOS_MESH = (
-    *(HeldKind(name, name.lower(), _PAUSE, _runs) for name in _EXPERIMENTS),
-    HeldKind("Schedule", "schedules", _PAUSE, _schedules),
+    *(HeldKind(name, name.lower(), _PAUSE, by_itself(_runs)) for name in _EXPERIMENTS),
+    HeldKind("Schedule", "schedules", _PAUSE, by_itself(_schedules)),
 )

@@ -7,7 +7,7 @@ Source: Kubernetes, "Perform a Rolling Update on a DaemonSet".
 """
 
 from sluice.enforcement.hold import Hold, nothing
-from sluice.enforcement.kind import Object, WorkloadKind
+from sluice.enforcement.kind import Object, WorkloadKind, always
 from sluice.enforcement.revisions import of_controller_revision
 
 ON_DELETE = Hold(
@@ -19,11 +19,6 @@ ON_DELETE = Hold(
 )
 
 
-def _always(live: Object) -> bool:
-    del live
-    return True
-
-
 def _stamp(live: Object) -> str:
     """The generation that the controller has seen to, which includes retaining its template."""
     return str((live.get("status") or {}).get("observedGeneration", ""))
@@ -33,7 +28,7 @@ DAEMON_SET = WorkloadKind(
     name="DaemonSet",
     plural="daemonsets",
     hold=ON_DELETE,
-    holdable=_always,
+    holdable=always,
     stamp=_stamp,
     retained_as="ControllerRevision",
     revision=of_controller_revision,

@@ -7,15 +7,10 @@ scaling", and the Deployment controller's annotations.
 """
 
 from sluice.enforcement.hold import Hold, nothing
-from sluice.enforcement.kind import Object, WorkloadKind
+from sluice.enforcement.kind import Object, WorkloadKind, always
 from sluice.enforcement.revisions import REVISION, of_replica_set
 
 PAUSED = Hold(path=("spec", "paused"), value=True, unset=False, takes_over=False, restores=nothing)
-
-
-def _always(live: Object) -> bool:
-    del live
-    return True
 
 
 def _stamp(live: Object) -> str:
@@ -27,7 +22,7 @@ DEPLOYMENT = WorkloadKind(
     name="Deployment",
     plural="deployments",
     hold=PAUSED,
-    holdable=_always,
+    holdable=always,
     stamp=_stamp,
     retained_as="ReplicaSet",
     revision=of_replica_set,

@@ -8,11 +8,11 @@ Source: litmuschaos/chaos-operator, controllers/chaosengine_controller.go; litmu
 chaos-scheduler, controllers/chaosschedule_controller.go; Argo Workflows, "Cron Workflows".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sluice.enforcement.hold import Hold, nothing
-from sluice.enforcement.kind import HeldKind, Object, text_at
+from sluice.enforcement.kind import HeldKind, Object, by_itself, text_at
 
 INFRASTRUCTURE = "infra_id"
 """The label of ChaosCenter's own workflows: Argo's others are pipelines, and nobody's chaos."""
@@ -35,11 +35,11 @@ def _completed(live: Object) -> bool:
     return text_at(live, "status", "engineStatus") == "completed"
 
 
-def _active_or_held(hold: Hold) -> Callable[[Object], bool]:
+def _active_or_held(hold: Hold) -> Callable[[Object, Sequence[Object]], bool]:
     def check(live: Object) -> bool:
         return not _completed(live) and text_at(live, *hold.path) in {"", "active", hold.value}
 
-    return check
+    return by_itself(check)
 
 
 def _recurs(live: Object) -> bool:
@@ -49,5 +49,5 @@ def _recurs(live: Object) -> bool:
 LITMUS = (
     HeldKind("ChaosEngine", "chaosengines", _STOP, _active_or_held(_STOP), over=_completed),
     HeldKind("ChaosSchedule", "chaosschedules", _HALT, _active_or_held(_HALT)),
-    HeldKind("CronWorkflow", "cronworkflows", _SUSPEND, _recurs),
+    HeldKind("CronWorkflow", "cronworkflows", _SUSPEND, by_itself(_recurs)),
 )

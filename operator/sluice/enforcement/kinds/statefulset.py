@@ -9,7 +9,7 @@ Source: Kubernetes, "StatefulSets", section "Partitioned rolling updates".
 from typing import Any
 
 from sluice.enforcement.hold import Hold
-from sluice.enforcement.kind import Object, WorkloadKind, update_strategy
+from sluice.enforcement.kind import Object, WorkloadKind, by_itself, update_strategy
 from sluice.enforcement.revisions import of_controller_revision
 
 _LARGEST = 2**31 - 1
@@ -43,7 +43,7 @@ STATEFUL_SET = WorkloadKind(
     name="StatefulSet",
     plural="statefulsets",
     hold=PARTITION,
-    holdable=_rolls,
+    holdable=by_itself(_rolls),
     stamp=_stamp,
     retained_as="ControllerRevision",
     revision=of_controller_revision,
