@@ -52,17 +52,19 @@ def fingerprint(template: Mapping[str, Any]) -> Fingerprint:
     Raises:
         TypeError: `template` is not shaped like a pod template.
     """
-    template = canonical(template)
     metadata = {key: value for key, value in _members(template.get("metadata")).items() if value}
     notes = _members(metadata.pop("annotations", None))
     labels = _members(metadata.pop("labels", None))
     counted = {key: value for key, value in labels.items() if key not in _ADDED_LABELS}
     # `$patch` tells how a ControllerRevision is to be applied; it is no part of its template.
-    other = {key: value for key, value in template.items() if key not in {"metadata", "$patch"}}
+    # Nothing is filled in in metadata, which may hold tens of thousands of annotations.
+    other = canonical(
+        {key: value for key, value in template.items() if key not in {"metadata", "$patch"}}
+    )
     return Fingerprint(
         rest=_digest({"labels": counted, "metadata": metadata, "rest": other}),
         notes={str(key): _digest(value) for key, value in notes.items()},
-        images=image_digests(_images(_members(template.get("spec")))),
+        images=image_digests(_images(_members(other.get("spec")))),
     )
 
 
