@@ -1,44 +1,31 @@
-"""Brings one ErrorBudgetPolicy up to date: gather, decide, apply."""
+"""Brings one ErrorBudgetPolicy up to date: gather, decide, have it carried out."""
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from sluice.api.durations import parse_duration
 from sluice.api.override import Effect, GateOverride
 from sluice.api.policy import (
-    MOST_RECORDS,
     ErrorBudgetPolicy,
-    ErrorBudgetPolicyStatus,
     Mode,
-    Transition,
-    UndoRecord,
     WorkloadsStatus,
 )
-from sluice.api.reasons import Reason
-from sluice.controller import limits, policy_plan
+from sluice.controller import policy_plan
 from sluice.controller.burning import Burning
-from sluice.controller.chaos import read_chaos, select_chaos
 from sluice.controller.complaint import Complaints
-from sluice.controller.lifting import lift, read_live, salvage
-from sluice.controller.policy_plan import Aim, Live, Outcome
+from sluice.controller.enforcer import Enforcer, Gathered
+from sluice.controller.lifting import lift, salvage
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
-from sluice.controller.thawing import Thawing, thawing
-from sluice.enforcement.kinds.rollout import ROLLOUT
-from sluice.enforcement.native import Rendered
-from sluice.enforcement.plan import Changes, Records
-from sluice.enforcement.remarks import remarks
-from sluice.enforcement.target import Target
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import POLICIES, WORKLOADS
 from sluice.policy.decision import Decision, decide
 from sluice.policy.manual import Ruled, rule
-from sluice.policy.objective import ObjectiveState
 from sluice.policy.override import Active, in_force
 from sluice.policy.selection import (
     Labelled,
@@ -46,7 +33,7 @@ from sluice.policy.selection import (
     select_objectives,
     select_workloads,
 )
-from sluice.policy.status import history, memory_from_status
+from sluice.policy.status import memory_from_status
 from sluice.policy.validation import validate
 
 _FIRST_LOOK = 60.0
@@ -57,21 +44,6 @@ _SPREAD = 5.0
 
 _AGAIN = 5.0
 """Seconds until a write on a workload that failed is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What deciding needs, read from memory."""
-
-    policy: ErrorBudgetPolicy
-    states: tuple[ObjectiveState, ...]
-    governed: tuple[WorkloadName, ...]
-    existing: frozenset[str]
-    """The kinds of workloads that there are in its namespace, or were when they were changed."""
-    marked: bool
-    switch: KillSwitch | None
-    overrides: tuple[tuple[GateOverride, Active], ...]
-    """Those of it that are active, with their ends."""
 
 
 class Policies:
@@ -92,13 +64,19 @@ class Policies:
         kill_switch: Callable[[], KillSwitch | Unread | None],
     ) -> None:
         self._settings = settings
-        self._served = served
         self._api = api
         self._complaints = Complaints(api)
         self._cache = cache
         self._standings = standings
-        self._burning = burning
         self._writer = writer
+        self._enforcer = Enforcer(
+            settings=settings,
+            served=served,
+            api=api,
+            cache=cache,
+            burning=burning,
+            writer=writer,
+        )
         self._clock = clock
         self._monotonic = monotonic
         self._began = monotonic()
@@ -148,7 +126,7 @@ class Policies:
             return waits + random.uniform(0.0, _SPREAD)  # noqa: S311 - jitter, not a secret
         gathered = self._gather(policy, now)
         ruled = _decide(gathered, now)
-        carried_out = await self._carry_out(gathered, ruled, now)
+        carried_out = await self._enforcer.carry_out(gathered, ruled, now)
         if carried_out is None:
             return _AGAIN
         gathered = replace(gathered, policy=carried_out)
@@ -225,142 +203,6 @@ class Policies:
             overrides=tuple(self._active(policy, now)),
         )
 
-    async def _carry_out(
-        self, gathered: Gathered, ruled: Ruled, now: datetime
-    ) -> ErrorBudgetPolicy | None:
-        """Gates first, since they are what protects; then the record, then the workloads.
-
-        The policy with its new status; None if not everything was written.
-        """
-        policy, decision = gathered.policy, ruled.decision
-        wanted = policy_plan.want(policy, decision, killed=gathered.switch is not None)
-        gates = ruled.enforces and self._settings.gate == "native"
-        chaos_wanted = policy_plan.want_chaos(policy, decision, killed=gathered.switch is not None)
-        wishes = bool(wanted.pause or wanted.annotations or chaos_wanted.pause)
-        touches = wishes or bool(policy.status.workloads.changed)
-        live = Live()
-        counts = ruled.enforces and decision.limit is not None
-        if gates or touches or gathered.marked or counts:
-            live = await read_live(
-                policy,
-                api=self._api,
-                cache=self._cache,
-                kinds=sorted(gathered.existing),
-                revisions_of=_looked_back(gathered, counts=gates or counts, pause=wanted.pause),
-            )
-        turns = limits.turns(
-            policy,
-            decision,
-            governed=gathered.governed,
-            live=live,
-            overrides=gathered.overrides,
-            now=now,
-        )
-        if gates or touches:
-            policy = await self._writer.hold(policy)
-        existing = await self._writer.gates_of(policy, expected=gates)
-        rendered = Rendered(())
-        if gates:
-            rendered = policy_plan.gates(
-                policy,
-                ruled,
-                governed=gathered.governed,
-                kinds=self._served(),
-                live=live,
-                overrides=gathered.overrides,
-                limit=limits.in_gate(decision, turns),
-                there=existing.there,
-                now=now,
-            )
-        outcome = Outcome(
-            elsewhere=self._settings.gate == "webhook",
-            rejected=await self._writer.gates(policy, existing, rendered.manifests),
-            dropped=tuple(one.message for one in rendered.dropped),
-        )
-        chaos = await read_chaos(
-            policy, api=self._api, tools=self._settings.chaos_tools, wanted=chaos_wanted.pause
-        )
-        aims = (
-            Aim(wanted, gathered.governed, live),
-            Aim(
-                chaos_wanted,
-                select_chaos(policy.spec.chaos, chaos),
-                replace(live, workloads=chaos.objects, retained=()),
-            ),
-        )
-        at_once = gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
-        thaw = thawing(policy, policy_plan.wants(aims), at_once=at_once, now=now)
-        changes = policy_plan.changes_of(policy, aims, now=now, thaw=thaw)
-        before = [*_records(policy, [one.records for _, one in changes]), *chaos.kept]
-        too_many: tuple[str, ...] = ()
-        if len(before) > MOST_RECORDS:
-            too_many = (policy_plan.too_many(len(before)),)
-            released = [replace(aim, wanted=None) for aim in aims]
-            changes = policy_plan.changes_of(policy, released, now=now)
-            before, thaw = policy.status.workloads.changed, Thawing(())
-
-        told = self._told(gathered, ruled, now)
-        # The status may be written twice, and tells what has changed once.
-        past = history(policy.status.history, told)
-
-        def status(records: Sequence[UndoRecord], so_far: Outcome) -> ErrorBudgetPolicyStatus:
-            return policy_plan.status_of(
-                policy,
-                ruled,
-                so_far,
-                governed=len(gathered.governed),
-                records=records,
-                overrides=gathered.overrides,
-                history=past,
-                switch=gathered.switch,
-                limit=limits.in_status(decision, turns),
-                now=now,
-                thaw=thaw.status,
-            )
-
-        if set(before) - set(policy.status.workloads.changed):
-            policy = await self._writer.status(policy, status(before, outcome))
-        failed = await self._writer.workloads(changes)
-        problems = [it for _, one in changes for it in one.problems]
-        outcome = replace(
-            outcome,
-            failed=(*too_many, *chaos.problems, *failed),
-            problems=tuple(it for it in problems if it.policy == policy.metadata.uid),
-            remarks=_remarks(gathered, live, changes),
-        )
-        # After a failure the records stay: what was written and what was not is not known.
-        remaining = _records(policy, [one.remaining for _, one in changes])
-        after = before if failed else [*remaining, *chaos.kept]
-        policy = await self._writer.status(policy, status(after, outcome))
-        await self._announce(policy, decision, told)
-        if thaw.news is not None:
-            await self._writer.tell(policy, *thaw.news, action="Thaw")
-        if outcome.rejected is None and not (gates or after or wishes):
-            await self._writer.release(policy)
-        return None if failed else policy
-
-    def _told(self, gathered: Gathered, ruled: Ruled, now: datetime) -> list[Transition]:
-        """What has changed since the last status, newest first."""
-        policy = gathered.policy
-        return policy_plan.transitions_of(
-            policy,
-            ruled,
-            gathered.overrides,
-            burned=lambda one: self._burning.of(policy, one.since, min(now, one.expires)),
-            now=now,
-        )
-
-    async def _announce(
-        self, policy: ErrorBudgetPolicy, decision: Decision, told: Sequence[Transition]
-    ) -> None:
-        """Post Events about what has changed."""
-        if decision.transition is not None:
-            await self._writer.announce(policy, decision.by_budget)
-        for one in told:
-            if one.override is not None:
-                reason = Reason(one.reason)
-                await self._writer.tell(policy, reason, one.message, action="Override")
-
     def _later(self) -> float:
         return self._settings.interval * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
 
@@ -392,33 +234,6 @@ class Policies:
         return [one.next for one in limit.waiting] if limit is not None else []
 
 
-def _looked_back(gathered: Gathered, *, counts: bool, pause: bool) -> set[str]:
-    """The governed kinds whose revisions matter: for gates and limits all.
-
-    For holding it is those of Rollouts, which a rollback frees; during a thaw some still are held.
-    """
-    governed = {it.kind for it in gathered.governed}
-    if counts:
-        return governed
-    held = any(
-        (one.kind, one.field) == (ROLLOUT.name, ROLLOUT.hold.field)
-        for one in gathered.policy.status.workloads.changed
-    )
-    return governed & {ROLLOUT.name} if pause or held else set()
-
-
-def _remarks(
-    gathered: Gathered, live: Live, changes: Sequence[tuple[Target, Changes]]
-) -> tuple[str, ...]:
-    held = {
-        WorkloadName(target.kind, target.name)
-        for target, one in changes
-        for record in one.remaining.get(gathered.policy.metadata.uid, ())
-        if record.field == target.hold.field
-    }
-    return tuple(remarks(set(gathered.governed), live.workloads, held))
-
-
 def _decide(gathered: Gathered, now: datetime) -> Ruled:
     policy = gathered.policy
     spec = policy.spec
@@ -434,8 +249,3 @@ def _decide(gathered: Gathered, now: datetime) -> Ruled:
         now=now,
     )
     return rule(decision, gathered.overrides, mode=spec.mode)
-
-
-def _records(policy: ErrorBudgetPolicy, by_policy: Sequence[Records]) -> list[UndoRecord]:
-    """The undo records of `policy` in all plans."""
-    return [record for one in by_policy for record in one.get(policy.metadata.uid, ())]
