@@ -137,7 +137,7 @@ EXAMPLE = Past("shop", days=30, allowed=0.001, error_ratio=0.0002)
 SPENT = Past("spent", days=1, allowed=0.01, error_ratio=0.004)
 """The same with 40 % of its budget spent, evenly over the day."""
 
-SERVICES = [Past(f"service-{number}", days=1, allowed=0.01) for number in range(62)]
+SERVICES = [Past(f"service-{number}", days=1, allowed=0.01) for number in range(72)]
 """Services of a day with nothing spent of the budget of an objective of 99 %."""
 
 

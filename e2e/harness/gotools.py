@@ -194,6 +194,23 @@ def argo_rollouts_crds() -> list[Path]:
     return sorted(found.glob("manifests/crds/*-crd.yaml"))
 
 
+def flux_crds() -> list[Path]:
+    """Flux' own CRDs of Kustomizations and of the sources of these: files of its Go modules.
+
+    Raises:
+        NoGoError: when the modules cannot be had.
+    """
+    return [
+        crd
+        for name in ("kustomize-controller", "source-controller")
+        for crd in sorted(
+            _source(_MODULES / "flux-crds", f"github.com/fluxcd/{name}").glob(
+                "config/crd/bases/*.yaml"
+            )
+        )
+    ]
+
+
 def _source(directory: Path, module: str) -> Path:
     """Where the source of `module` is, of the version that the module in `directory` pins."""
     if shutil.which("go") is None:

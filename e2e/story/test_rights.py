@@ -16,6 +16,8 @@ from e2e.harness.gotools import NoGoError
 from e2e.stack import ACCOUNT, NAMESPACE, Stack, installed
 from e2e.story.audit import POLICY as AUDIT_POLICY
 from e2e.story.audit import Request, requests
+from e2e.story.gitops import HELM_RELEASE, KUSTOMIZATION, cron_job, helm_release, kustomization
+from e2e.story.gitops import install_crds as install_gitops
 from e2e.story.manifests import daemon_set, rollout, stages, stateful_set
 from e2e.story.team import POLICY, Team
 from e2e.story.test_sources import Platform
@@ -30,9 +32,20 @@ HOLDS = [
     ("statefulset", ".spec.updateStrategy.rollingUpdate.partition", "2147483647"),
     ("daemonset", ".spec.updateStrategy.type", "OnDelete"),
     (ROLLOUT, ".spec.paused", "true"),
+    (KUSTOMIZATION, ".spec.suspend", "true"),
+    (HELM_RELEASE, ".spec.suspend", "true"),
+    ("cronjob", ".spec.suspend", "true"),
 ]
 UNDER_WAY = {"status": {"stableRS": "h1", "currentPodHash": "h2"}}
 """What Argo Rollouts would say of a rollout that has begun."""
+SUSPEND = {"kinds": ["Kustomization", "HelmRelease", "CronJob"]}
+SWITCHES = (
+    "chaos.chaosMesh=true",
+    "chaos.litmus=true",
+    "suspend.flux=true",
+    "suspend.cronJobs=true",
+)
+"""The values that grant rights which a policy may need and few do."""
 NOT_THERE_YET = 404
 """The answer to who reads what does not exist, such as a kill switch that is not engaged."""
 
@@ -54,9 +67,8 @@ def audited(
             install_crds(plane)
         except NoGoError as reason:
             pytest.skip(str(reason))
-        kubeconfig = resources.enter_context(
-            installed(plane, "chaos.chaosMesh=true", "chaos.litmus=true")
-        )
+        install_gitops(plane)
+        kubeconfig = resources.enter_context(installed(plane, *SWITCHES))
         resources.enter_context(defined(plane))
         yield everything.within(plane, kubeconfig), log
 
@@ -68,11 +80,11 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
     running = stack.run("--chaos-tools=chaos-mesh,litmus")
     with stack.plane.namespace("audited") as namespace:
         team = Team(stack, namespace, stack.take())
-        freeze = stages(
-            pauseRollouts=True, pauseChaos=True, annotate={"team.example/frozen": "yes"}
-        )
+        notes = {"team.example/frozen": "yes"}
+        freeze = stages(pauseRollouts=True, pauseChaos=True, annotate=notes, suspend=SUSPEND)
         team.create(*map(trial, CHAOS))
-        team.start(stateful_set(), daemon_set(), rollout(), stages=freeze)
+        held = (stateful_set(), daemon_set(), rollout(), kustomization("web"), helm_release("web"))
+        team.start(*held, cron_job("web"), stages=freeze)
         patch = ("patch", ROLLOUT, "web", "--subresource=status", "--type=merge")
         team.kubectl(*patch, "-p", json.dumps(UNDER_WAY))
         team.freeze()

@@ -31,6 +31,7 @@ from sluice.api.override import Burned, burned_list
 from sluice.api.slo import Level
 
 WorkloadKind = Literal["Deployment", "StatefulSet", "DaemonSet", "Rollout"]
+SuspendableKind = Literal["Kustomization", "HelmRelease", "CronJob"]
 _QUALIFIED_NAME = (
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 )
@@ -162,6 +163,26 @@ class StageCondition(Spec):
         return self
 
 
+class Suspension(Spec):
+    """What is suspended while a stage lasts, in the policy's own namespace."""
+
+    kinds: list[SuspendableKind] = Field(
+        min_length=1,
+        max_length=3,
+        description=(
+            "Flux' Kustomizations and HelmReleases, CronJobs. What deploys goes on while an "
+            "override is active, and so does what applies objects of Sluice."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    selector: LabelSelector | None = Field(
+        default=None,
+        description="Those with these labels; with those of `workloads.selector` if left out.",
+    )
+
+    _each_once = field_validator("kinds")(each_once)
+
+
 LIMIT_IF_LIMITED = rule(
     "(has(self.admission) && self.admission == 'Limit') == has(self.limit)",
     "admission Limit and limit belong together: set both or neither",
@@ -201,6 +222,13 @@ class Stage(Spec):
         description=(
             "Also pause chaos experiments and their schedules in the policy's namespace, those "
             "that `spec.chaos` selects: of Chaos Mesh and of Litmus, as far as the controller may."
+        ),
+    )
+    suspend: Suspension | None = Field(
+        default=None,
+        description=(
+            "Also set `spec.suspend` of these objects while the stage lasts. What is suspended "
+            "brings no revert either: prefer the denial alone."
         ),
     )
     annotate: dict[LabelKey, Annotated[str, Field(max_length=1024)]] = Field(
@@ -427,9 +455,9 @@ class ThawStatus(Atomic):
 
 
 class UndoRecord(Status):
-    """A field of a workload that Sluice changed, written down before the change."""
+    """A field of an object that Sluice changed, written down before the change."""
 
-    kind: str = Field(description="The workload's kind.")
+    kind: str = Field(description="The object's kind.")
     name: str = Field(description="Its name.")
     uid: str = Field(description="Its uid; an object recreated under the name is not touched.")
     field: str = Field(description="The field, such as `spec.paused`.")
@@ -453,7 +481,7 @@ class WorkloadsStatus(Atomic):
     changed: list[UndoRecord] = Field(
         default=[],
         max_length=MOST_RECORDS,
-        description="What Sluice changed on them and will undo.",
+        description="What Sluice changed on them, or suspended, and will undo.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
 

@@ -8,7 +8,7 @@ from functools import partial
 from sluice.api.override import GateOverride
 from sluice.api.policy import MOST_RECORDS, ErrorBudgetPolicy, Mode, Transition, UndoRecord
 from sluice.api.reasons import Reason
-from sluice.controller import limits, policy_plan
+from sluice.controller import limits, policy_plan, suspension
 from sluice.controller.burning import Burning
 from sluice.controller.chaos import read_chaos, select_chaos
 from sluice.controller.lifting import read_live
@@ -16,6 +16,7 @@ from sluice.controller.limits import Turn
 from sluice.controller.policy_plan import Aim, Live, Outcome
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
+from sluice.controller.suspendable import read_suspendable
 from sluice.controller.thawing import Thawing, thawing
 from sluice.enforcement.kinds.rollout import ROLLOUT
 from sluice.enforcement.native import Rendered
@@ -55,19 +56,22 @@ class _Wishes:
     Attributes:
         workloads: what is wanted on governed workloads.
         chaos: what is wanted on selected chaos experiments.
+        suspends: the kinds that are suspended.
         gates: whether admission policies are.
         counts: whether deployments are counted.
     """
 
     workloads: Want
     chaos: Want
+    suspends: frozenset[str]
     gates: bool
     counts: bool
 
     @property
     def writes(self) -> bool:
         """Whether anything is to be written on objects of others."""
-        return bool(self.workloads.pause or self.workloads.annotations or self.chaos.pause)
+        holds = self.workloads.pause or self.chaos.pause or self.suspends
+        return bool(holds or self.workloads.annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class _Plan:
         after: those that stay once all is written.
         thaw: how far a thaw is.
         failed: what could not be planned.
+        spared: what was to be suspended and goes on, and why.
     """
 
     changes: Sequence[tuple[Target, Changes]]
@@ -99,6 +104,7 @@ class _Plan:
     after: Sequence[UndoRecord]
     thaw: Thawing
     failed: tuple[str, ...]
+    spared: tuple[str, ...]
 
 
 class Enforcer:
@@ -134,6 +140,7 @@ class Enforcer:
             policy = await self._writer.hold(policy)
         outcome = await self._gates(policy, this)
         plan = await self._plan(policy, this)
+        outcome = replace(outcome, spared=plan.spared)
         told = self._told(this)
         # The status may be written twice, and tells what has changed once.
         status = partial(
@@ -166,6 +173,12 @@ class Enforcer:
         wishes = _Wishes(
             workloads=policy_plan.want(policy, ruled.decision, killed=killed),
             chaos=policy_plan.want_chaos(policy, ruled.decision, killed=killed),
+            suspends=suspension.kinds(
+                policy,
+                ruled.decision,
+                killed=killed,
+                overrides=[one for one, _ in gathered.overrides],
+            ),
             gates=ruled.enforces and self._settings.gate == "native",
             counts=ruled.enforces and ruled.decision.limit is not None,
         )
@@ -216,12 +229,15 @@ class Enforcer:
         )
 
     async def _plan(self, policy: ErrorBudgetPolicy, this: _Round) -> _Plan:
-        """Plan what is written on workloads and chaos; nothing new if it were too much."""
-        wishes, live = this.wishes, this.live
+        """Plan what is written on objects of others; nothing new if it were too much."""
+        wishes, live, now = this.wishes, this.live, this.now
         chaos = await read_chaos(
             policy, api=self._api, tools=self._settings.chaos_tools, wanted=wishes.chaos.pause
         )
-        aims = (
+        there = await read_suspendable(policy, api=self._api, wanted=wishes.suspends)
+        stopped = suspension.suspended(policy, this.ruled.decision, wishes.suspends, there)
+        kept = [*chaos.kept, *there.kept]
+        in_waves = (
             Aim(wishes.workloads, this.gathered.governed, live),
             Aim(
                 wishes.chaos,
@@ -229,18 +245,22 @@ class Enforcer:
                 replace(live, workloads=chaos.objects, retained=()),
             ),
         )
+        # Released at once: they are few, and what fixes the rest comes through them.
+        suspends = Want(policy.metadata.uid, pause=True)
+        apart = Aim(suspends, stopped.names, replace(live, workloads=there.objects, retained=()))
+        aims = (*in_waves, apart)
         at_once = this.gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
-        thaw = thawing(policy, policy_plan.wants(aims), at_once=at_once, now=this.now)
-        changes = policy_plan.changes_of(policy, aims, now=this.now, thaw=thaw)
-        before = [*_own(policy, (one.records for _, one in changes)), *chaos.kept]
-        failed = chaos.problems
+        thaw = thawing(policy, policy_plan.wants(in_waves), at_once=at_once, now=now)
+        changes = policy_plan.changes_of(policy, aims, now=now, thaw=thaw)
+        before = [*_own(policy, (one.records for _, one in changes)), *kept]
+        failed = (*chaos.problems, *there.problems)
         if len(before) > MOST_RECORDS:
             failed = (policy_plan.too_many(len(before)), *failed)
             released = [replace(aim, wanted=None) for aim in aims]
-            changes = policy_plan.changes_of(policy, released, now=this.now)
+            changes = policy_plan.changes_of(policy, released, now=now)
             before, thaw = policy.status.workloads.changed, Thawing(())
-        after = [*_own(policy, (one.remaining for _, one in changes)), *chaos.kept]
-        return _Plan(changes, before, after, thaw, failed)
+        after = [*_own(policy, (one.remaining for _, one in changes)), *kept]
+        return _Plan(changes, before, after, thaw, failed, stopped.spared)
 
     def _told(self, this: _Round) -> list[Transition]:
         """What has changed since the last status, newest first."""

@@ -18,6 +18,7 @@ from sluice.controller.chaos import read_chaos
 from sluice.controller.listing import listed
 from sluice.controller.policy_plan import Live, workload_changes
 from sluice.controller.policy_writer import PolicyWriter
+from sluice.controller.suspendable import read_suspendable
 from sluice.enforcement.kinds import KINDS
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Malformed
@@ -67,11 +68,14 @@ async def lift(
     refused = await writer.gates(policy, gates, ())
     live = await read_live(policy, api=api, cache=cache, kinds=WORKLOADS)
     chaos = await read_chaos(policy, api=api, tools=(), wanted=False)
-    everything = replace(live, workloads=[*live.workloads, *chaos.objects])
+    suspended = await read_suspendable(policy, api=api, wanted=())
+    objects = [*live.workloads, *chaos.objects, *suspended.objects]
+    everything = replace(live, workloads=objects)
     changes = workload_changes(policy, None, governed=(), live=everything, now=now)
     failed = await writer.workloads(changes)
     # A gate that is still there is no reason to keep workloads paused.
-    problems = [*([refused] if refused is not None else []), *chaos.problems, *failed]
+    unread = [*chaos.problems, *suspended.problems]
+    problems = [*([refused] if refused is not None else []), *unread, *failed]
     if problems:
         raise NotLiftedError("; ".join(problems))
     return sum(1 for _, change in changes if change.clear or change.apply)

@@ -73,6 +73,7 @@ class Outcome:
         dropped: retained revisions that did not fit: a rollback to them is denied.
         elsewhere: whether another process denies changes, of which this one knows nothing.
         remarks: what else to know of what is enforced.
+        spared: what was to be suspended and goes on, and why.
     """
 
     rejected: str | None = None
@@ -81,6 +82,7 @@ class Outcome:
     dropped: tuple[str, ...] = ()
     elsewhere: bool = False
     remarks: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
 
 
 def gates(
@@ -297,8 +299,8 @@ def workload_changes(
 def too_many(count: int) -> str:
     """Why the policy changes no workload at all."""
     return (
-        f"pauseRollouts, pauseChaos and annotate are not carried out: they would be {count} "
-        f"changes, and a policy can remember {MOST_RECORDS}; govern fewer workloads with it"
+        f"pauseRollouts, pauseChaos, suspend and annotate are not carried out: they would be "
+        f"{count} changes, and a policy can remember {MOST_RECORDS}; govern fewer workloads with it"
     )
 
 
@@ -409,7 +411,8 @@ def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) 
         Admission.LIMIT: Reason.ENFORCED,
         Admission.DENY: Reason.ENFORCED,
     }[decision.effective]
-    message = "; ".join([*outcome.dropped[:_SHOWN], *outcome.remarks[:_SHOWN]])
+    notes = (outcome.dropped, outcome.remarks, outcome.spared)
+    message = "; ".join(text for some in notes for text in some[:_SHOWN])
     if outcome.elsewhere and decision.effective is not Admission.ALLOW:
         left = "Left to the webhook, `sluice gate`: whether that is up is not known here."
         message = "; ".join([left.rstrip("."), message]) if message else left

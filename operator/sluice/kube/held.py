@@ -1,7 +1,7 @@
 """The kinds of objects that can be held, and their paths in the API."""
 
 from sluice.enforcement.kinds import chaos_mesh, litmus
-from sluice.kube.resources import WORKLOADS, Resource
+from sluice.kube.resources import SUSPENDABLE, WORKLOADS, Resource
 
 CHAOS_MESH = {
     it.name: Resource("chaos-mesh.org", "v1alpha1", it.plural, it.name)
@@ -16,5 +16,5 @@ LITMUS = {
 CHAOS = {**CHAOS_MESH, **LITMUS}
 """What injects faults, by kind."""
 
-HELD = {**WORKLOADS, **CHAOS}
+HELD = {**WORKLOADS, **CHAOS, **SUSPENDABLE}
 """Everything that can be held, by kind."""

@@ -54,6 +54,12 @@ WORKLOADS = {it.kind: it for it in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, ROL
 OPTIONAL = frozenset({ROLLOUTS.kind})
 """Those of them that the API server need not serve."""
 
+KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
+HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
+CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+SUSPENDABLE = {it.kind: it for it in (KUSTOMIZATIONS, HELM_RELEASES, CRON_JOBS)}
+"""What can be suspended, by kind; not every cluster has them, so that they are not watched."""
+
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 RETAINED = {it.kind: it for it in (REPLICA_SETS, CONTROLLER_REVISIONS)}

@@ -15,7 +15,8 @@ import yaml
 
 from sluice.controller.settings import Settings
 from sluice.gate.settings import GateSettings
-from sluice.kube.held import CHAOS
+from sluice.kube.held import HELD
+from sluice.kube.resources import WORKLOADS
 from sluice.settings import ProcessSettings
 from tests.unit.chart.conftest import Helm
 from tests.unit.chart.reference import WHOLE, commented, reference
@@ -161,7 +162,9 @@ def leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str, 
     return found
 
 
-def test_rights_on_chaos_are_those_on_the_kinds_that_are_paused(helm: Helm) -> None:
+def test_rights_on_chaos_and_what_is_suspended_are_those_on_the_kinds_that_are_held(
+    helm: Helm,
+) -> None:
     rules = found(render(helm, "full"), "Role", "sluice-controller")["rules"]
     granted = {
         (group, resource)
@@ -170,7 +173,7 @@ def test_rights_on_chaos_are_those_on_the_kinds_that_are_paused(helm: Helm) -> N
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    assert granted == {(it.group, it.plural) for it in CHAOS.values()}
+    assert granted == {(it.group, it.plural) for kind, it in HELD.items() if kind not in WORKLOADS}
 
 
 def test_every_value_has_a_comment() -> None:

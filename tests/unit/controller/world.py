@@ -106,7 +106,7 @@ def _applied(before: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         owned["f:spec"] = _owned(body["spec"])
     managed = [{"manager": "sluice", "operation": "Apply", "fieldsV1": owned}]
     metadata = {**before["metadata"], "annotations": notes, "managedFields": managed}
-    held = {"paused", "updateStrategy"}
+    held = {"paused", "suspend", "updateStrategy"}
     spec = {key: value for key, value in before["spec"].items() if key not in held}
     return {**before, "metadata": metadata, "spec": {**spec, **body.get("spec", {})}}
 
