@@ -51,7 +51,7 @@ format: setup ## Format and fix what can be fixed
 	ruff check --fix .
 
 tools: setup ## Build and fetch what the tests need (cached; about twenty minutes the first time)
-	@echo "==> Control plane, kubectl, Helm, Argo Rollouts, two Prometheus and PostgreSQL for the tests (cached in $(CACHE))"
+	@echo "==> Control plane, kubectl, Helm, Argo Rollouts, Flux, two Prometheus and PostgreSQL for the tests (cached in $(CACHE))"
 	python -m e2e.harness build || echo "==> Not all of it can be had: the tests that need it say so at the end"
 
 unit: setup ## Run the fast tests, which need nothing

@@ -145,6 +145,12 @@ HISTOGRAMS = GoTool(
     package=".",
     usual="a few seconds after Prometheus",
 )
+FLUX = GoTool(
+    name="kustomize-controller",
+    module="flux",
+    package="github.com/fluxcd/kustomize-controller",
+    usual="several minutes the first time",
+)
 HEALTH = GoTool(
     name="health",
     module="health",
@@ -152,7 +158,16 @@ HEALTH = GoTool(
     usual="a minute after the control plane",
 )
 CLUSTER = (CERTS, CONTROLPLANE, KWOK, HELM)
-ALL = (*CLUSTER, ARGO_ROLLOUTS, ARGO_ROLLOUTS_PLUGIN, PROMETHEUS, PROMTOOL, HISTOGRAMS, HEALTH)
+ALL = (
+    *CLUSTER,
+    ARGO_ROLLOUTS,
+    ARGO_ROLLOUTS_PLUGIN,
+    PROMETHEUS,
+    PROMTOOL,
+    HISTOGRAMS,
+    HEALTH,
+    FLUX,
+)
 
 
 def built(tool: GoTool) -> Path:

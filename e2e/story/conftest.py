@@ -6,8 +6,10 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from e2e import harness
 from e2e.harness import ControlPlane, NoPrometheus
 from e2e.stack import EXAMPLE, SERVICES, SPENT, Controller, Past, Stack, installed, stack
+from e2e.story.gitops import install_crds
 from e2e.story.team import Team
 
 Start = Callable[..., Controller]
@@ -34,6 +36,19 @@ def everything(control_plane: ControlPlane) -> Iterator[Stack]:
     """A stage for all scenarios, with a service for each of them."""
     with scene(control_plane, [EXAMPLE, SPENT, *SERVICES]) as found:
         yield found
+
+
+@pytest.fixture(scope="package")
+def with_flux(everything: Stack) -> Iterator[Stack]:
+    """A control plane of its own, with the kinds of Flux and the rights to suspend them."""
+    with ExitStack() as resources:
+        plane = resources.enter_context(harness.control_plane())
+        if plane.local is None:
+            pytest.skip(f"provider {plane.provider}: Flux may be there and in use")
+        install_crds(plane)
+        rights = ("suspend.flux=true", "suspend.cronJobs=true")
+        kubeconfig = resources.enter_context(installed(plane, *rights))
+        yield everything.within(plane, kubeconfig)
 
 
 @pytest.fixture(scope="module")

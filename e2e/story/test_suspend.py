@@ -3,18 +3,15 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
-from e2e import harness
-from e2e.stack import Controller, Stack, installed
+from e2e.stack import Controller, Stack
 from e2e.story.gitops import (
     HELM_RELEASE,
     KUSTOMIZATION,
     cron_job,
     helm_release,
-    install_crds,
     kustomization,
 )
 from e2e.story.manifests import Object, stages
@@ -29,32 +26,19 @@ GRACE = 31.0
 
 
 @pytest.fixture(scope="module")
-def flux(everything: Stack) -> Iterator[Stack]:
-    """A control plane of its own, with the kinds of Flux and the rights to suspend them."""
-    with ExitStack() as resources:
-        plane = resources.enter_context(harness.control_plane())
-        if plane.local is None:
-            pytest.skip(f"provider {plane.provider}: Flux may be there and in use")
-        install_crds(plane)
-        rights = ("suspend.flux=true", "suspend.cronJobs=true")
-        kubeconfig = resources.enter_context(installed(plane, *rights))
-        yield everything.within(plane, kubeconfig)
-
-
-@pytest.fixture(scope="module")
-def controller(flux: Stack) -> Iterator[Controller]:
-    running = flux.run()
-    flux.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
+def controller(with_flux: Stack) -> Iterator[Controller]:
+    running = with_flux.run()
+    with_flux.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log
 
 
 @pytest.fixture
-def team(flux: Stack, request: pytest.FixtureRequest) -> Iterator[Team]:
+def team(with_flux: Stack, request: pytest.FixtureRequest) -> Iterator[Team]:
     name = request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
-    with flux.plane.namespace(name) as it:
-        yield Team(flux, it, flux.take())
+    with with_flux.plane.namespace(name) as it:
+        yield Team(with_flux, it, with_flux.take())
 
 
 def suspended(team: Team, kind: str, name: str = "web") -> str:
