@@ -10,6 +10,7 @@ from e2e.story.manifests import Object
 
 KUSTOMIZATION = "kustomizations.kustomize.toolkit.fluxcd.io"
 HELM_RELEASE = "helmreleases.helm.toolkit.fluxcd.io"
+APPLICATION = "applications.argoproj.io"
 
 
 def _crd(group: str, version: str, kind: str, plural: str) -> Object:
@@ -33,13 +34,14 @@ def _crd(group: str, version: str, kind: str, plural: str) -> Object:
 
 
 def install_crds(plane: ControlPlane) -> None:
-    """Flux' CRDs: those of Kustomizations and sources are its own, that of HelmReleases is ours."""
+    """The CRDs of Kustomizations and sources, Flux' own; of HelmReleases and Applications, ours."""
     try:
         own = [path.read_text() for path in flux_crds()]
     except NoGoError as reason:
         pytest.skip(str(reason))
-    plane.apply(*own, _crd("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases"))
-    kinds = (f"crd/{KUSTOMIZATION}", f"crd/{HELM_RELEASE}")
+    release = _crd("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases")
+    plane.apply(*own, release, _crd("argoproj.io", "v1alpha1", "Application", "applications"))
+    kinds = (f"crd/{KUSTOMIZATION}", f"crd/{HELM_RELEASE}", f"crd/{APPLICATION}")
     plane.kubectl("wait", *kinds, "--for=condition=Established", "--timeout=30s")
 
 
@@ -67,6 +69,23 @@ def helm_release(name: str, **spec: Any) -> Object:
         "kind": "HelmRelease",
         "metadata": {"name": name, "labels": {"app": "web"}},
         "spec": {"interval": "1h", "chart": chart} | spec,
+    }
+
+
+def denied_application(namespace: str, name: str, message: str) -> Object:
+    """An Application whose automated sync failed for good, with Argo CD's documented fields."""
+    operation = {
+        "sync": {"revision": "3f2c1", "prune": True, "syncStrategy": {"hook": {}}},
+        "initiatedBy": {"automated": True},
+        "retry": {"limit": 5},
+    }
+    state = {"phase": "Failed", "message": message, "operation": operation}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"project": "default", "syncPolicy": {"automated": {"prune": True}}},
+        "status": {"sync": {"status": "OutOfSync"}, "operationState": state},
     }
 
 

@@ -16,7 +16,15 @@ from e2e.harness.gotools import NoGoError
 from e2e.stack import ACCOUNT, NAMESPACE, Stack, installed
 from e2e.story.audit import POLICY as AUDIT_POLICY
 from e2e.story.audit import Request, requests
-from e2e.story.gitops import HELM_RELEASE, KUSTOMIZATION, cron_job, helm_release, kustomization
+from e2e.story.gitops import (
+    APPLICATION,
+    HELM_RELEASE,
+    KUSTOMIZATION,
+    cron_job,
+    denied_application,
+    helm_release,
+    kustomization,
+)
 from e2e.story.gitops import install_crds as install_gitops
 from e2e.story.manifests import daemon_set, rollout, stages, stateful_set
 from e2e.story.team import POLICY, Team
@@ -44,6 +52,9 @@ SWITCHES = (
     "chaos.litmus=true",
     "suspend.flux=true",
     "suspend.cronJobs=true",
+    "resync.flux=true",
+    "resync.argoCD=true",
+    "resync.argoCDNamespace=default",
 )
 """The values that grant rights which a policy may need and few do."""
 NOT_THERE_YET = 404
@@ -77,7 +88,8 @@ def audited(
 def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
     """Everything that a controller does, once: what it asked of the API server for it."""
     stack, log = audited
-    running = stack.run("--chaos-tools=chaos-mesh,litmus")
+    gitops = ("--resync=argocd,flux", "--argocd-namespace=default")
+    running = stack.run("--chaos-tools=chaos-mesh,litmus", *gitops)
     with stack.plane.namespace("audited") as namespace:
         team = Team(stack, namespace, stack.take())
         notes = {"team.example/frozen": "yes"}
@@ -93,6 +105,7 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
         )
         override(team)
         correction(team)
+        denied(team)
         kill_switch(team)
         source(stack)
         team.kubectl("delete", POLICY, "default", "--timeout=10s")
@@ -131,12 +144,47 @@ def correction(team: Team) -> None:
     team.until_condition("Applied", "CorrectionAhead", of="budgetcorrection", name="planned")
 
 
+def denied(team: Team) -> None:
+    """Three tools deploy the Deployment, and tell that the freeze denied it."""
+    message = f"denied request: FROZEN by ErrorBudgetPolicy {team.namespace}/default: SLO a"
+    since = {"reason": "ReconciliationFailed", "lastTransitionTime": "2026-08-20T10:00:00Z"}
+    condition = {"type": "Ready", "status": "False", "message": message} | since
+    status = json.dumps({"status": {"conditions": [condition]}})
+    for kind in (KUSTOMIZATION, HELM_RELEASE):
+        team.kubectl("patch", kind, "web", "--subresource=status", "--type=merge", "-p", status)
+    application = denied_application("default", team.namespace, message)
+    team.stack.plane.apply(application)
+    status = json.dumps({"status": application["status"]})
+    where = ("-n", "default", "patch", APPLICATION, team.namespace)
+    team.stack.plane.kubectl(*where, "--subresource=status", "--type=merge", "-p", status)
+    flux = [f"{it}.toolkit.fluxcd.io/name=web" for it in ("kustomize", "helm")]
+    team.kubectl("label", "deployment/web", *flux)
+    tracked = f"{team.namespace}:apps/Deployment:{team.namespace}/web"
+    team.kubectl("annotate", "deployment/web", f"argocd.argoproj.io/tracking-id={tracked}")
+
+
+def asked(team: Team) -> bool:
+    """Whether all three were asked to try again."""
+    notes = "reconcile.fluxcd.io"
+    where = ("-n", "default", "get", APPLICATION, team.namespace)
+    operation = team.stack.plane.kubectl.json(*where).get("operation", {})
+    if operation.get("sync", {}).get("revision") != "3f2c1":
+        return False
+    found = [
+        team.get(kind, "web")["metadata"].get("annotations", {})
+        for kind in (KUSTOMIZATION, HELM_RELEASE)
+    ]
+    tries = [(it.get(f"{notes}/requestedAt"), it.get(f"{notes}/resetAt")) for it in found]
+    return all(at for at, _ in tries) and tries[1][0] == tries[1][1]
+
+
 def kill_switch(team: Team) -> None:
     switch = ("configmap", "sluice-kill-switch")
     kubectl = team.stack.plane.kubectl
     kubectl("-n", NAMESPACE, "create", *switch, "--from-literal=reason=trial")
     team.until_passes()
     team.until("no gates", lambda: team.gates() == [])
+    team.until("another try", lambda: asked(team))
     kubectl("-n", NAMESPACE, "delete", *switch)
     team.until_denied()
 

@@ -443,6 +443,10 @@ class Timers(Atomic):
     blind_since: Time | None = Field(
         default=None, description="Since when the deciding budget has been unknown."
     )
+    resync_at: Time | None = Field(
+        default=None,
+        description="When GitOps tools are asked to try again what a freeze denied.",
+    )
 
 
 class ThawStatus(Atomic):

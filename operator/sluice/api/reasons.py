@@ -71,6 +71,7 @@ class Reason(StrEnum):
     REVERTED_BY_OTHERS = "RevertedByOthers"
     THAW_STAGGERED = "ThawStaggered"
     THAW_COMPLETED = "ThawCompleted"
+    RESYNC_REQUESTED = "ResyncRequested"
 
     # An override
     OVERRIDE_ACTIVE = "OverrideActive"

@@ -128,11 +128,12 @@ class Enforcer:
         self._writer = writer
 
     async def carry_out(
-        self, gathered: Gathered, ruled: Ruled, now: datetime
+        self, gathered: Gathered, ruled: Ruled, now: datetime, *, resync_at: datetime | None
     ) -> ErrorBudgetPolicy | None:
         """Gates first, since they are what protects; then the record, then the workloads.
 
-        The policy with its new status; None if not everything was written.
+        The policy with its new status; None if not everything was written. `resync_at` is for the
+        status: when GitOps tools are asked to try again.
         """
         this = await self._round(gathered, ruled, now)
         policy, wishes = gathered.policy, this.wishes
@@ -153,6 +154,7 @@ class Enforcer:
             limit=limits.in_status(ruled.decision, this.turns),
             now=now,
             thaw=plan.thaw.status,
+            resync_at=resync_at,
         )
         if set(plan.before) - set(policy.status.workloads.changed):
             first = status(policy, outcome=outcome, records=plan.before)

@@ -18,6 +18,7 @@ from sluice.controller.complaint import Complaints
 from sluice.controller.enforcer import Enforcer, Gathered
 from sluice.controller.lifting import lift, salvage
 from sluice.controller.policy_writer import PolicyWriter
+from sluice.controller.resync import WAIT, Resync
 from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
 from sluice.kube.api_server import ApiServer
@@ -82,6 +83,13 @@ class Policies:
         self._began = monotonic()
         self._kill_switch = kill_switch
 
+        self._resync = Resync(
+            api=api,
+            tools=settings.resync,
+            argocd_namespace=settings.argocd_namespace,
+            identity=settings.identity,
+        )
+
     def begin(self) -> None:
         """This process begins to lead: what it once saw is of the past."""
         self._began = self._monotonic()
@@ -126,11 +134,25 @@ class Policies:
             return waits + random.uniform(0.0, _SPREAD)  # noqa: S311 - jitter, not a secret
         gathered = self._gather(policy, now)
         ruled = _decide(gathered, now)
-        carried_out = await self._enforcer.carry_out(gathered, ruled, now)
+        resync_at = await self._resynced(gathered, ruled.decision, now)
+        carried_out = await self._enforcer.carry_out(gathered, ruled, now, resync_at=resync_at)
         if carried_out is None:
             return _AGAIN
         gathered = replace(gathered, policy=carried_out)
-        return self._next(gathered, ruled.decision.by_budget, now)
+        due = self._next(gathered, ruled.decision.by_budget, now)
+        if resync_at is None:
+            return due
+        return min(due, max((resync_at - now).total_seconds(), 1.0))
+
+    async def _resynced(
+        self, gathered: Gathered, decision: Decision, now: datetime
+    ) -> datetime | None:
+        """Ask GitOps tools to try again, if it is time; when it will be, if not."""
+        due = self._resync.due(gathered.policy, decision, now)
+        if due is None or due > now:
+            return due
+        done = await self._resync.ask(gathered.policy, gathered.governed, now)
+        return None if done else now.replace(microsecond=0) + WAIT
 
     async def _suspend(self, policy: ErrorBudgetPolicy, now: datetime) -> bool:
         """Lift what is enforced for a policy that can't be decided, once its last freeze has ended.

@@ -349,10 +349,12 @@ def status_of(
     limit: LimitStatus | None = None,
     now: datetime,
     thaw: ThawStatus | None = None,
+    resync_at: datetime | None = None,
 ) -> ErrorBudgetPolicyStatus:
     """The status after a decision was carried out, as far as `outcome` says."""
     decision = ruled.decision
     stage, decided, timers = status_fields(decision)
+    timers = timers.model_copy(update={"resync_at": resync_at})
     generation = policy.metadata.generation
     claimed = [*claims(decision), _enforcing(ruled.strictest, outcome, switch)]
     contested = [problem for problem in outcome.problems if problem.contested]

@@ -75,6 +75,16 @@ class Settings(ProcessSettings):
         default="native",
         description="What denies changes: admission policies written here, or `sluice gate`.",
     )
+    resync: Annotated[tuple[Literal["argocd", "flux"], ...], NoDecode] = Field(
+        default=(),
+        description=(
+            "GitOps tools, separated by commas, that are asked after a freeze to try again what it "
+            "denied: argocd, flux."
+        ),
+    )
+    argocd_namespace: str = Field(
+        default="argocd", description="The namespace of Argo CD's Applications."
+    )
     listen: str = Field(
         default="0.0.0.0:8080", description="Address of /metrics, /healthz and /readyz."
     )
@@ -88,7 +98,7 @@ class Settings(ProcessSettings):
         description="Name under which this process holds the Lease; the host's if left out.",
     )
 
-    _split_tools = field_validator("chaos_tools", mode="before")(comma_separated)
+    _split_tools = field_validator("chaos_tools", "resync", mode="before")(comma_separated)
 
     @field_validator("prometheus_url")
     @classmethod

@@ -57,6 +57,7 @@ OPTIONAL = frozenset({ROLLOUTS.kind})
 KUSTOMIZATIONS = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
 HELM_RELEASES = Resource("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease")
 CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
+APPLICATIONS = Resource("argoproj.io", "v1alpha1", "applications", "Application")
 SUSPENDABLE = {it.kind: it for it in (KUSTOMIZATIONS, HELM_RELEASES, CRON_JOBS)}
 """What can be suspended, by kind; not every cluster has them, so that they are not watched."""
 

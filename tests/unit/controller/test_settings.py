@@ -13,6 +13,8 @@ def test_the_environment_sets_and_a_flag_beats_it(monkeypatch: pytest.MonkeyPatc
     assert Settings().interval == 15
     assert Settings().watch_namespaces == ("shop", "payments")
     assert Settings(interval=5).interval == 5
+    monkeypatch.setenv("SLUICE_RESYNC", "argocd, flux")
+    assert Settings().resync == ("argocd", "flux")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,7 @@ def test_the_environment_sets_and_a_flag_beats_it(monkeypatch: pytest.MonkeyPatc
         ("interval", "0", "greater than or equal to 1"),
         ("concurrency", "many", "valid integer"),
         ("log_format", "xml", "'json' or 'console'"),
+        ("resync", "argocd,jenkins", "'argocd' or 'flux'"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_words(field: str, value: str, says: str) -> None:

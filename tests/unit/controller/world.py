@@ -89,6 +89,21 @@ class Table:
             return self.put(resource, _applied(before, body))
         return self.put(resource, copy.deepcopy(body))
 
+    async def get(
+        self, resource: Resource, name: str, *, namespace: str | None = None
+    ) -> dict[str, Any] | None:
+        self._check("get", resource)
+        found = self.objects.get((resource.plural, namespace or "", name))
+        return copy.deepcopy(found)
+
+    async def merge(
+        self, resource: Resource, name: str, body: dict[str, Any], *, namespace: str | None = None
+    ) -> dict[str, Any]:
+        self._check("merge", resource)
+        self.writes.append((resource.plural, ""))
+        before = self.objects[resource.plural, namespace or "", name]
+        return self.put(resource, _merged(before, body))
+
     async def create(self, _: Resource, body: dict[str, Any], **__: Any) -> None:
         """Nothing is created here but Events."""
         self.events.append((body["reason"], body["note"]))
@@ -96,6 +111,15 @@ class Table:
     async def delete(self, resource: Resource, name: str, *, namespace: str | None = None) -> None:
         self._check("delete", resource)
         self.objects.pop((resource.plural, namespace or "", name), None)
+
+
+def _merged(before: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """A JSON merge patch that removes nothing."""
+    result = dict(before)
+    for key, value in patch.items():
+        known = before.get(key, {})
+        result[key] = _merged(known, value) if isinstance(value, dict) else value
+    return result
 
 
 def _applied(before: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
