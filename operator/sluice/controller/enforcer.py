@@ -8,12 +8,13 @@ from functools import partial
 from sluice.api.override import GateOverride
 from sluice.api.policy import MOST_RECORDS, ErrorBudgetPolicy, Mode, Transition, UndoRecord
 from sluice.api.reasons import Reason
-from sluice.controller import limits, policy_plan, suspension
+from sluice.controller import aims, limits, policy_plan, suspension
+from sluice.controller.aims import Aim
 from sluice.controller.burning import Burning
 from sluice.controller.chaos import read_chaos, select_chaos
 from sluice.controller.lifting import read_live
 from sluice.controller.limits import Turn
-from sluice.controller.policy_plan import Aim, Live, Outcome
+from sluice.controller.policy_plan import Live, Outcome
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.settings import Settings
 from sluice.controller.suspendable import read_suspendable
@@ -173,8 +174,8 @@ class Enforcer:
     async def _round(self, gathered: Gathered, ruled: Ruled, now: datetime) -> _Round:
         policy, killed = gathered.policy, gathered.switch is not None
         wishes = _Wishes(
-            workloads=policy_plan.want(policy, ruled.decision, killed=killed),
-            chaos=policy_plan.want_chaos(policy, ruled.decision, killed=killed),
+            workloads=aims.want(policy, ruled.decision, killed=killed),
+            chaos=aims.want_chaos(policy, ruled.decision, killed=killed),
             suspends=suspension.kinds(
                 policy,
                 ruled.decision,
@@ -250,16 +251,16 @@ class Enforcer:
         # Released at once: they are few, and what fixes the rest comes through them.
         suspends = Want(policy.metadata.uid, pause=True)
         apart = Aim(suspends, stopped.names, replace(live, workloads=there.objects, retained=()))
-        aims = (*in_waves, apart)
+        every_one = (*in_waves, apart)
         at_once = this.gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
-        thaw = thawing(policy, policy_plan.wants(in_waves), at_once=at_once, now=now)
-        changes = policy_plan.changes_of(policy, aims, now=now, thaw=thaw)
+        thaw = thawing(policy, aims.wants(in_waves), at_once=at_once, now=now)
+        changes = aims.changes_of(policy, every_one, now=now, thaw=thaw)
         before = [*_own(policy, (one.records for _, one in changes)), *kept]
         failed = (*chaos.problems, *there.problems)
         if len(before) > MOST_RECORDS:
-            failed = (policy_plan.too_many(len(before)), *failed)
-            released = [replace(aim, wanted=None) for aim in aims]
-            changes = policy_plan.changes_of(policy, released, now=now)
+            failed = (aims.too_many(len(before)), *failed)
+            released = [replace(aim, wanted=None) for aim in every_one]
+            changes = aims.changes_of(policy, released, now=now)
             before, thaw = policy.status.workloads.changed, Thawing(())
         after = [*_own(policy, (one.remaining for _, one in changes)), *kept]
         return _Plan(changes, before, after, thaw, failed, stopped.spared)

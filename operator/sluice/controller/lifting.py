@@ -14,9 +14,10 @@ from sluice.api.policy import (
     WorkloadsStatus,
 )
 from sluice.api.reading import read
+from sluice.controller.aims import workload_changes
 from sluice.controller.chaos import read_chaos
 from sluice.controller.listing import listed
-from sluice.controller.policy_plan import Live, workload_changes
+from sluice.controller.policy_plan import Live
 from sluice.controller.policy_writer import PolicyWriter
 from sluice.controller.suspendable import read_suspendable
 from sluice.enforcement.kinds import KINDS

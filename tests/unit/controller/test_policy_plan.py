@@ -9,15 +9,8 @@ from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reasons import Reason
 from sluice.api.slo import Level
-from sluice.controller.policy_plan import (
-    Live,
-    Outcome,
-    gates,
-    invalid_status,
-    status_of,
-    want,
-    workload_changes,
-)
+from sluice.controller.aims import want, workload_changes
+from sluice.controller.policy_plan import Live, Outcome, gates, invalid_status, status_of
 from sluice.enforcement.plan import Problem
 from sluice.kube.kill_switch import KillSwitch
 from sluice.kube.resources import WORKLOADS
