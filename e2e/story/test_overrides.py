@@ -12,7 +12,7 @@ import pytest
 
 from e2e.harness import wait_until
 from e2e.stack import Controller, Stack
-from e2e.story.manifests import Object, deployment
+from e2e.story.manifests import Object, deployment, stages
 from e2e.story.team import OVERRIDE, POLICY, Team
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
@@ -61,7 +61,9 @@ def frozen(everything: Stack, controller: Controller) -> Iterator[Team]:
     del controller
     with everything.plane.namespace("overrides") as namespace:
         team = Team(everything, namespace, everything.take())
-        team.start(deployment("api"), overrides={"maxDuration": "1h"})
+        team.start(
+            deployment("api"), overrides={"maxDuration": "1h"}, stages=stages(pauseRollouts=True)
+        )
         team.freeze()
         yield team
 
@@ -97,6 +99,9 @@ def test_an_override_lets_the_named_workload_pass_until_it_is_deleted(
     assert made.returncode == 0, made.stderr
     frozen.until_passes("web")
     assert frozen.deploy("web", as_who=alice.kubeconfig).passed
+    rolled_out = ("rollout", "status", "deployment/web", "--timeout=30s")
+    frozen.until("a rollout that nothing holds", lambda: frozen.attempt(*rolled_out).passed)
+    assert frozen.field("deployment", "api", ".spec.paused") == "true"
     assert frozen.would_deploy("api", as_who=alice.kubeconfig).denied
     assert frozen.would_deploy("api").denied
 
@@ -114,6 +119,7 @@ def test_an_override_lets_the_named_workload_pass_until_it_is_deleted(
     assert deleted.passed, deleted.said
     frozen.until_denied("web", timeout=5)
     frozen.until("no override", lambda: frozen.status()["overrides"] == [])
+    frozen.until("held", lambda: frozen.field("deployment", "web", ".spec.paused") == "true")
 
 
 def test_an_override_ends_by_itself(frozen: Team, alice: Person) -> None:

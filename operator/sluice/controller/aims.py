@@ -1,10 +1,12 @@
 """What a policy wants of objects of others, and the writes that follow from it. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
+from sluice.api.override import Effect, GateOverride
 from sluice.api.policy import MOST_RECORDS, ErrorBudgetPolicy, Mode, UndoRecord
 from sluice.controller.policy_plan import Live
 from sluice.controller.thawing import Thawing
@@ -13,6 +15,8 @@ from sluice.enforcement.plan import Changes, Want, plan
 from sluice.enforcement.target import Target, annotation_key
 from sluice.policy.decision import Decision
 from sluice.policy.expansion import UnknownVariable, annotations
+from sluice.policy.fingerprint import images_of
+from sluice.policy.override import admits, lifts, means
 from sluice.policy.selection import WorkloadName
 
 
@@ -47,6 +51,39 @@ class Aim:
     wanted: Want | None
     governed: tuple[WorkloadName, ...]
     live: Live
+
+
+def let_pass(
+    decision: Decision, live: Live, overrides: Iterable[GateOverride]
+) -> tuple[Live, Live]:
+    """The workloads that an active override lets pass, and the others.
+
+    A hold would stop what admission has let through.
+
+    One that is pinned to images lets a workload go once its template runs nothing else; an approval
+    does while there is a limit, until it ends.
+
+    Args:
+        decision: What holds for all workloads, by the budgets or by hand.
+        live: All workloads.
+        overrides: The policy's active overrides, of any effect.
+    """
+    by_hand = None if decision.replaces is None else decision.since
+    passing = [
+        one
+        for one in overrides
+        if lifts(one, frozen_by_hand=by_hand)
+        or (decision.limit is not None and one.spec.effect is Effect.APPROVE)
+    ]
+    parted: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
+    for it in live.workloads:
+        passes = any(
+            means(one, {it["metadata"]["name"]})
+            and admits(one, images_of(it["spec"].get("template") or {}))
+            for one in passing
+        )
+        parted[passes].append(it)
+    return replace(live, workloads=parted[True]), replace(live, workloads=parted[False])
 
 
 def wants(aims: Iterable[Aim]) -> list[tuple[Target, Want]]:

@@ -240,8 +240,10 @@ class Enforcer:
         there = await read_suspendable(policy, api=self._api, wanted=wishes.suspends)
         stopped = suspension.suspended(policy, this.ruled.decision, wishes.suspends, there)
         kept = [*chaos.kept, *there.kept]
+        overrides = [one for one, _ in this.gathered.overrides]
+        passing, others = aims.let_pass(this.ruled.decision, live, overrides)
         in_waves = (
-            Aim(wishes.workloads, this.gathered.governed, live),
+            Aim(wishes.workloads, this.gathered.governed, others),
             Aim(
                 wishes.chaos,
                 select_chaos(policy.spec.chaos, chaos),
@@ -250,10 +252,13 @@ class Enforcer:
         )
         # Released at once: they are few, and what fixes the rest comes through them.
         suspends = Want(policy.metadata.uid, pause=True)
-        apart = Aim(suspends, stopped.names, replace(live, workloads=there.objects, retained=()))
-        every_one = (*in_waves, apart)
-        at_once = this.gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
-        thaw = thawing(policy, aims.wants(in_waves), at_once=at_once, now=now)
+        at_once = (
+            Aim(suspends, stopped.names, replace(live, workloads=there.objects, retained=())),
+            Aim(replace(wishes.workloads, pause=False), this.gathered.governed, passing),
+        )
+        every_one = (*in_waves, *at_once)
+        lifted = this.gathered.switch is not None or policy.spec.mode is not Mode.ENFORCE
+        thaw = thawing(policy, aims.wants(in_waves), at_once=lifted, now=now)
         changes = aims.changes_of(policy, every_one, now=now, thaw=thaw)
         before = [*_own(policy, (one.records for _, one in changes)), *kept]
         failed = (*chaos.problems, *there.problems)

@@ -68,6 +68,15 @@ def fingerprint(template: Mapping[str, Any]) -> Fingerprint:
     )
 
 
+def images_of(template: Mapping[str, Any]) -> frozenset[bytes]:
+    """`Fingerprint.images` of a pod template as the API server shows it.
+
+    Raises:
+        TypeError: `template` is not shaped like a pod template.
+    """
+    return image_digests(_images(_members(template.get("spec"))))
+
+
 def image_digests(images: Iterable[str]) -> frozenset[bytes]:
     """`Fingerprint.images` of a template that runs `images`."""
     return frozenset(map(_digest, images))

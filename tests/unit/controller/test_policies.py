@@ -103,6 +103,59 @@ def by_hand(world: World, name: str = "hands-off", *workloads: str, **spec: Any)
     )
 
 
+@pytest.mark.parametrize(
+    ("spec", "stays"),
+    [
+        ({}, False),
+        ({"workloads": ["web"]}, False),
+        ({"workloads": ["api"]}, True),
+        ({"images": ["i"]}, False),
+        ({"images": ["another"]}, True),
+        ({"effect": "Approve", "workloads": ["web"]}, True),
+        ({"createdBy": "ada", "expiresAt": "2026-08-20T09:30:00Z"}, True),
+    ],
+    ids=["all", "named", "another", "its images", "other images", "no limit", "over"],
+)
+async def test_what_an_override_lets_pass_is_not_held_and_is_held_again_after_it(
+    spec: dict[str, Any], stays: bool
+) -> None:
+    world = await frozen(World())
+    by_hand(world, "fix", **{"effect": "Allow", **spec})
+    await world.reconcile()
+    assert (world.gates, world.paused) == (2, stays)
+    assert len(world.status.workloads.changed) == stays
+    assert world.status.thaw is None
+    world.wait(601, a=5)
+    await world.reconcile()
+    assert (world.gates, world.paused) == (2, True)
+    assert [it.to for it in world.status.history if it.override is None] == ["Exhausted"]
+
+
+async def test_an_approval_under_a_limit_holds_nothing() -> None:
+    world = World()
+    limited = {"admission": "Limit", "limit": {"interval": "7d"}}
+    world.policy(stages=[PAUSING[0], PAUSING[1] | limited])
+    world.budget(a=5)
+    await world.reconcile()
+    assert world.paused
+    by_hand(world, "go", "web", effect="Approve")
+    await world.reconcile()
+    assert not world.paused
+
+
+async def test_an_override_from_before_a_manual_freeze_does_not_end_a_hold() -> None:
+    world = await frozen(World())
+    by_hand(world, "fix", effect="Allow")
+    world.wait(5, a=5)
+    by_hand(world, "stop")
+    await world.reconcile()
+    assert world.paused
+    world.wait(5, a=5)
+    by_hand(world, "fix-of-the-fix", effect="Allow")
+    await world.reconcile()
+    assert not world.paused
+
+
 @pytest.mark.parametrize("workloads", [(), ("web",)], ids=["all", "one"])
 async def test_a_manual_freeze_holds_until_its_end_and_pauses_nothing(
     workloads: tuple[str, ...],
