@@ -127,6 +127,9 @@ class PolicyAnswer(Answer):
     enforcing: str | None = Field(
         description="The reason of the condition Enforcing: `Enforced`, `GateRejected`, ..."
     )
+    thaw: str | None = Field(
+        description="How far a thaw in waves is, in words; null while there is none."
+    )
     problems: list[str] = Field(
         description="What its conditions complain of: not ready, not enforced, contested."
     )

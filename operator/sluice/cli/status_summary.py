@@ -154,6 +154,7 @@ def _policy(governor: Governor, facts: Facts, *, killed: bool) -> PolicyAnswer:
     if decision is not None and not killed:
         admission = decision.effective(facts.now)
     enforcing = condition(status.conditions, ConditionType.ENFORCING)
+    thaw = condition(status.conditions, ConditionType.THAWING)
     return PolicyAnswer(
         namespace=meta.namespace,
         name=meta.name,
@@ -170,6 +171,7 @@ def _policy(governor: Governor, facts: Facts, *, killed: bool) -> PolicyAnswer:
         remaining=decision.remaining if decision else None,
         recovered_at=decision.recovered_at if decision else None,
         enforcing=enforcing.reason if enforcing else None,
+        thaw=thaw.message if thaw else None,
         problems=list(_complaints(status.conditions)),
         workloads=_workloads(governor, facts, killed=killed),
     )

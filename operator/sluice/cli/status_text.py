@@ -188,6 +188,8 @@ def _told_of(it: PolicyAnswer, out: TextIO, *, wide: bool) -> None:
         first = affected[0]
         about = f"{first.kind.lower()}/{first.name} -n {it.namespace}"
         lines.print(f"What would pass: kubectl sluice explain {about}", soft_wrap=True)
+    if it.thaw is not None:
+        lines.print(Text(f"THAWING {name}: {it.thaw}", style="yellow"), soft_wrap=True)
     for problem in _problems(it):
         lines.print(Text(f"! {name}: {problem}", style="yellow"), soft_wrap=True)
 

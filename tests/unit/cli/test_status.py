@@ -339,6 +339,19 @@ async def test_a_gate_that_is_not_in_force_is_told() -> None:
     assert f"! shop/default: Enforcing=False (GateRejected): {why}" in text
 
 
+async def test_a_thaw_in_waves_is_told_while_it_lasts() -> None:
+    api = shop()
+    stored = frozen_policy()
+    message = "1 of the 11 that were held still are; 1 are released at 10:31Z."
+    stored["status"]["conditions"] = [condition("Thawing", "True", "ThawStaggered", message)]
+    api.put(POLICIES, stored)
+    found = await told(api)
+    assert found.policies[0].thaw == message
+    assert f"THAWING shop/default: {message}" in printed(found)
+    api.put(POLICIES, frozen_policy())
+    assert "THAWING" not in printed(await told(api))
+
+
 async def test_of_many_workloads_the_first_are_shown_and_wide_shows_all() -> None:
     api = shop().put(DEPLOYMENTS, *(workload(name=f"many-{n:03}") for n in range(40)))
     found = await told(api)
