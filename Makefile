@@ -6,6 +6,9 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 CACHE  := $(or $(SLUICE_CACHE),$(HOME)/.cache/sluice)
+WORKERS ?= auto
+# Each process has a control plane of its own; the files of a folder share what is set up for it.
+SIDE_BY_SIDE := -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -55,15 +58,15 @@ tools: setup ## Build and fetch what the tests need (cached; about twenty minute
 	python -m e2e.harness build || echo "==> Not all of it can be had: the tests that need it say so at the end"
 
 unit: setup ## Run the fast tests, which need nothing
-	pytest tests/unit
+	pytest $(SIDE_BY_SIDE) tests/unit
 
 test: setup tools ## Run all tests: unit, integration, end to end
 	@echo "==> All tests: unit, integration (real Prometheus and PostgreSQL), end to end (real control plane)"
-	pytest $(PYTEST)
+	pytest $(SIDE_BY_SIDE) $(PYTEST)
 	echo "TESTS PASSED"
 
 e2e: setup tools ## Run the end-to-end tests only
-	pytest e2e $(PYTEST)
+	pytest $(SIDE_BY_SIDE) e2e $(PYTEST)
 	echo "END-TO-END TESTS PASSED"
 
 demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to play with
