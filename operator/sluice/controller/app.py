@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import math
 import signal
 import time
 
@@ -22,6 +23,8 @@ from sluice.telemetry import endpoints, logs
 _log = structlog.get_logger(__name__)
 _LIST_AGAIN = 600.0
 _LIST_RETRY = 5.0
+# An API server that was away makes every watch list anew, one after the other.
+_LISTED_ANEW = 2.0
 _SWITCH_POLL = 5.0
 _LEASE_POLL = 0.5
 _STUCK = 120.0
@@ -59,7 +62,8 @@ async def run(settings: Settings) -> None:
         monotonic=time.monotonic,
     )
     leading = (lambda: lease.held) if settings.leader_elect else (lambda: True)
-    api = ApiServer(configuration, fence=leading)
+    alone_for = (lambda: lease.remaining) if settings.leader_elect else (lambda: math.inf)
+    api = ApiServer(configuration, fence=alone_for)
     parts = Assembly(settings, api, configuration, leading=leading)
     stop, kopf_stop = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -75,6 +79,7 @@ async def run(settings: Settings) -> None:
             work = [
                 tasks.create_task(_lead(parts), name="lead"),
                 tasks.create_task(_list_again(parts), name="list"),
+                tasks.create_task(_list_names(parts), name="names"),
                 tasks.create_task(_poll_switch(parts, settings.namespace), name="kill switch"),
             ]
             if parts.rollouts is not None:
@@ -146,10 +151,10 @@ async def _watch(
         stop.set()
 
 
-async def _list_all(parts: Assembly) -> bool:
+async def _list_all(parts: Assembly, *, names_only: bool = False) -> bool:
     try:
         for resource in WATCHED:
-            await parts.take_list(resource)
+            await parts.take_list(resource, names_only=names_only)
     except ApiError as error:
         hint = (
             "the CRDs are not installed: helm install, or sluice crds --apply"
@@ -161,8 +166,19 @@ async def _list_all(parts: Assembly) -> bool:
     return True
 
 
+async def _list_names(parts: Assembly) -> None:
+    """Find what went while a watch was away: when kopf lists anew it tells of what is there."""
+    while True:
+        await parts.listed_anew.wait()
+        await asyncio.sleep(_LISTED_ANEW)
+        parts.listed_anew.clear()
+        if not await _list_all(parts, names_only=True):
+            parts.listed_anew.set()
+            await asyncio.sleep(_LIST_RETRY)
+
+
 async def _list_again(parts: Assembly) -> None:
-    """Repair what the watch missed: deletions during a relist, see `sluice.kube.cache`."""
+    """Repair whatever else a watch may have missed, see `sluice.kube.cache`."""
     while True:
         await asyncio.sleep(_LIST_AGAIN)
         if await _list_all(parts):

@@ -1,5 +1,6 @@
 """The parts of a running controller and how they are wired together."""
 
+import asyncio
 import math
 import time
 from collections import Counter
@@ -86,6 +87,8 @@ class Assembly:
         self.metrics = Metrics()
         self.cache = Cache()
         self.synced = False
+        self.listed_anew = asyncio.Event()
+        """Set when a watch has begun anew with a list."""
         self._settings = settings
         self._switch: KillSwitch | Unread | None = Unread()
         self._standings = Standings(
@@ -222,13 +225,19 @@ class Assembly:
             for key in self.cache.keys(resource):
                 self.dispatcher.now(key)
 
-    async def take_list(self, resource: Resource) -> None:
-        """Take a full list of `resource` in, and evaluate what it shows to be new or gone."""
+    async def take_list(self, resource: Resource, *, names_only: bool = False) -> None:
+        """Take a full list of `resource` in, and evaluate what it shows to be new or gone.
+
+        With `names_only` it is only looked at what is gone.
+        """
         listed, began, since = set(), self.cache.stamp, time.monotonic()
         namespaces = self._settings.watch_namespaces if resource.namespaced else ()
         for namespace in namespaces or (None,):
-            async for body in self.api.list(resource, namespace=namespace):
-                await self.observe(resource, None, body)
+            async for body in self.api.list(
+                resource, namespace=namespace, metadata_only=names_only
+            ):
+                if not names_only:
+                    self.take(resource, None, body)
                 listed.add(key_of(resource, body))
         for key in self.cache.retain(resource, listed, began=began):
             self._gone(resource, key)
@@ -236,7 +245,9 @@ class Assembly:
             self._listed = since
 
     async def observe(self, resource: Resource, kind: str | None, body: dict[str, Any]) -> None:
-        """`take`, for whoever waits for it."""
+        """Take in what a watch tells: one event, or an object (`kind` None) of its first list."""
+        if kind is None:
+            self.listed_anew.set()
         self.take(resource, kind, body)
 
     def keep(self, resource: Resource, namespace: str | None, names: set[tuple[str, str]]) -> None:

@@ -6,6 +6,7 @@ transport is used: TLS, tokens and their renewal, the connection pool.
 """
 
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,6 @@ from sluice.kube.resources import Resource
 
 FIELD_MANAGER = "sluice"
 _READ_SECONDS = 30
-# Shorter than the time after which another process may lead, for a write on its way is not fenced.
 _WRITE_SECONDS = 10
 _PAGE = 500
 _WATCH_SECONDS = 300
@@ -69,11 +69,13 @@ class ApiError(Exception):
 class ApiServer:
     """One API server, for one process. Every method raises `ApiError`.
 
-    `fence` is asked before each write: a process that has lost the Lease must not go on writing.
+    `fence` is asked before each write for how many seconds nobody else will write: none, for a
+    process that has lost the Lease. A write that takes longer is given up: nothing fences it on its
+    way.
     """
 
     def __init__(
-        self, configuration: client.Configuration, *, fence: Callable[[], bool] = lambda: True
+        self, configuration: client.Configuration, *, fence: Callable[[], float] = lambda: math.inf
     ) -> None:
         self._client = client.ApiClient(configuration)
         self._fence = fence
@@ -265,7 +267,9 @@ class ApiServer:
         content_type: str = _JSON,
         accept: str = _JSON,
     ) -> dict[str, Any]:
-        if method != "GET" and not self._fence():
+        reads = method == "GET"
+        left = math.inf if reads else self._fence()
+        if left <= 0:
             raise ApiError(
                 status=0,
                 reason="NotLeading",
@@ -280,7 +284,7 @@ class ApiServer:
                 body=body,
                 content_type=content_type,
                 accept=accept,
-                timeout=_READ_SECONDS if method == "GET" else _WRITE_SECONDS,
+                timeout=_READ_SECONDS if reads else min(_WRITE_SECONDS, left),
             )
             raw = await response.read()
         return _decode(response.status, raw, method, path)

@@ -22,11 +22,22 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds: a Lease's life, how long the holder trusts its last renewal, between renewals."""
+    """Seconds that all of it takes.
+
+    Attributes:
+        duration: a Lease's life.
+        renew_deadline: how long the holder trusts its last renewal.
+        retry: between two attempts.
+        attempt: after which one is given up: a request that hangs must not cost the leadership, as
+            long as there is time for another.
+        release: after which a process that ends leaves its Lease to expire.
+    """
 
     duration: float = 15.0
     renew_deadline: float = 10.0
     retry: float = 2.0
+    attempt: float = 4.0
+    release: float = 3.0
 
 
 class Lease:
@@ -60,19 +71,38 @@ class Lease:
             return False
         return self._monotonic() - self._renewed < self._timing.renew_deadline
 
+    @property
+    def remaining(self) -> float:
+        """Seconds until another process may write; 0 if this one may not."""
+        if self._renewed is None or not self.held:
+            return 0.0
+        return self._renewed + self._timing.duration - self._monotonic()
+
     async def run(self) -> None:
         """Keep trying to get and to renew the Lease, for ever."""
         before = False
         while True:
             try:
-                await self._try()
+                async with asyncio.timeout(self._timing.attempt):
+                    await self._try()
             except ApiError as error:
                 _log.warning("lease not renewed", lease=self._name, error=error.message)
+            except TimeoutError:
+                problem = f"no answer within {self._timing.attempt:g} s"
+                _log.warning("lease not renewed", lease=self._name, error=problem)
             if self.held != before:
                 before = self.held
                 _log.info("leadership changed", leading=before, identity=self._identity)
                 self.changed.set()
-            await asyncio.sleep(self._timing.retry)
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds until the next attempt; somebody else's Lease is looked at when it expires."""
+        if self._renewed is None and self._seen is not None:
+            left = self._seen_at + self._timing.duration - self._monotonic()
+            if 0 < left < self._timing.retry:
+                return left
+        return self._timing.retry
 
     async def release(self) -> None:
         """Give the Lease up, so that a standby need not wait for it to expire."""
@@ -80,12 +110,19 @@ class Lease:
             return
         self._renewed = None
         try:
-            lease = await self._api.get(LEASES, self._name, namespace=self._namespace)
-            if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
-                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._api.replace(LEASES, lease, namespace=self._namespace)
+            async with asyncio.timeout(self._timing.release):
+                await self._give_up()
         except ApiError as error:
             _log.warning("lease not released", lease=self._name, error=error.message)
+        except TimeoutError:
+            problem = f"no answer within {self._timing.release:g} s; it will expire"
+            _log.warning("lease not released", lease=self._name, error=problem)
+
+    async def _give_up(self) -> None:
+        lease = await self._api.get(LEASES, self._name, namespace=self._namespace)
+        if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
+            lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+            await self._api.replace(LEASES, lease, namespace=self._namespace)
 
     async def _try(self) -> None:
         # The renewal counts from before the request: the answer may have been long on its way.
@@ -110,7 +147,7 @@ class Lease:
         if seen != self._seen:
             self._seen, self._seen_at = seen, self._monotonic()
             return False
-        return self._monotonic() - self._seen_at > self._timing.duration
+        return self._monotonic() - self._seen_at >= self._timing.duration
 
     async def _write(self, lease: dict[str, Any] | None, *, transitions: int) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

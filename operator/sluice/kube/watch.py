@@ -2,8 +2,8 @@
 
 Only `on.event`, startup and login handlers are registered, peering and event posting are off: so
 kopf writes nothing to any object. Handlers of other kinds would store annotations or finalizers
-on users' objects. What kopf misses (deletions during a relist) the periodic full list repairs,
-see `sluice.kube.cache`.
+on users' objects. What kopf misses (deletions during a relist) a list of names after each
+relist repairs, see `sluice.controller.app`.
 """
 
 import asyncio

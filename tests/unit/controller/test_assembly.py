@@ -98,3 +98,26 @@ async def test_a_policy_whose_objectives_are_known_is_decided_at_once() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await parts.close()
+
+
+async def test_what_went_while_a_watch_was_away_is_found_by_its_name() -> None:
+    api: Any = Slow()
+    parts = Assembly(
+        Settings(prometheus_url=NOBODY, namespace="sluice-system"),
+        api,
+        client.Configuration(),
+        leading=lambda: True,
+    )
+    for number in range(3):
+        declare(parts, api, number)
+    await parts.take_list(POLICIES)
+    assert not parts.listed_anew.is_set()
+    del api.objects[POLICIES.plural, "shop-1", "it"]
+    left = next(body for (plural, *_), body in api.objects.items() if plural == POLICIES.plural)
+    # kopf tells of what it has listed, and of nothing that is gone.
+    await parts.observe(POLICIES, None, left)
+    assert parts.listed_anew.is_set()
+    assert len(parts.cache.keys(POLICIES)) == 3
+    await parts.take_list(POLICIES, names_only=True)
+    assert {key.namespace for key in parts.cache.keys(POLICIES)} == {"shop-0", "shop-2"}
+    await parts.close()

@@ -64,14 +64,20 @@ class Table:
         return self.groups.get(group, frozenset())
 
     async def list(
-        self, resource: Resource, *, namespace: str | None = None, labels: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        metadata_only: bool = False,
     ) -> AsyncIterator[dict[str, Any]]:
         self._check("list", resource)
         uid = labels.partition("policy-uid=")[2]
         for (plural, where, _), body in list(self.objects.items()):
             has = body["metadata"].get("labels", {}).get("sluice.dev/policy-uid")
             if plural == resource.plural and namespace in (None, where) and (not uid or uid == has):
-                yield copy.deepcopy(body)
+                found = copy.deepcopy(body)
+                yield {"metadata": found["metadata"]} if metadata_only else found
 
     async def apply(
         self, resource: Resource, body: dict[str, Any], *, subresource: str = "", **_: bool
