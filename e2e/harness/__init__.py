@@ -1,5 +1,7 @@
 """A real Kubernetes control plane, Prometheus and PostgreSQL, and a simulated service."""
 
+from e2e.harness.api_calls import Call
+from e2e.harness.api_proxy import ApiProxy, api_proxy
 from e2e.harness.client import Kubectl, KubectlError
 from e2e.harness.cluster import RUN_LABEL, ControlPlane
 from e2e.harness.controlplane import control_plane
@@ -19,6 +21,8 @@ from e2e.harness.traffic import BOUNDS, Counts, events
 __all__ = [
     "BOUNDS",
     "RUN_LABEL",
+    "ApiProxy",
+    "Call",
     "Certificate",
     "ControlPlane",
     "Counts",
@@ -37,6 +41,7 @@ __all__ = [
     "ScrapeTarget",
     "Shop",
     "Target",
+    "api_proxy",
     "control_plane",
     "events",
     "helm",

@@ -101,6 +101,14 @@ class ControlPlane:
         """Start the API server again, with what it stored, and wait until it is ready."""
         self._owned().start_api_server()
 
+    def stop_etcd(self) -> None:
+        """Kill etcd; the API server goes on without it."""
+        self._owned().stop_etcd()
+
+    def start_etcd(self) -> None:
+        """Start etcd again, with what it stored, and wait until the API server is ready."""
+        self._owned().start_etcd()
+
     def _owned(self) -> LocalControlPlane:
         if self.local is None:
             raise RuntimeError(f"the API server of provider {self.provider} is not ours to stop")

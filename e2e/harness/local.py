@@ -46,9 +46,8 @@ class LocalControlPlane:
         self._extra = list(extra)
         self.files = Files(scope.directory)
         self._make_certificates()
-        self._daemons: list[Daemon] = [
-            self._start("etcd", programs.etcd, flags.etcd(self.files)),
-        ]
+        self._etcd = self._start_etcd()
+        self._daemons: list[Daemon] = []
         self._port = free_port()
         self._api_server = self._start_api_server()
         self._listening()
@@ -80,6 +79,15 @@ class LocalControlPlane:
         # An outgoing connection may hold the port for a moment.
         wait_until(start, timeout=_READY_SECONDS, what="the API server is back", interval=0.5)
 
+    def stop_etcd(self) -> None:
+        """Kill etcd, as a crash would; the API server goes on, and can read and write nothing."""
+        self._etcd.kill()
+
+    def start_etcd(self) -> None:
+        """Start etcd again, with what it stored, and wait until the API server is ready."""
+        self._etcd = self._start_etcd()
+        wait_until(self._api().ready, timeout=_READY_SECONDS, what="the API server has an etcd")
+
     def _listening(self) -> None:
         for _ in range(_ATTEMPTS):
             if self._came_up():
@@ -94,7 +102,7 @@ class LocalControlPlane:
         api = self._api()
 
         def ready_or_gone() -> bool:
-            for daemon in self._daemons:
+            for daemon in [self._etcd, *self._daemons]:
                 daemon.check()
             return self._api_server.exit_code is not None or api.ready()
 
@@ -132,7 +140,7 @@ class LocalControlPlane:
             raise DaemonFailedError(f"cannot create the node: {status} {json.dumps(answer)}")
 
     def _usable(self) -> bool:
-        for daemon in [*self._daemons, self._api_server]:
+        for daemon in [self._etcd, *self._daemons, self._api_server]:
             daemon.check()
         api = self._api()
         if self._programs.kube_controller_manager is not None:
@@ -171,6 +179,9 @@ class LocalControlPlane:
             certificate=certificates / "admin.crt",
             key=certificates / "admin.key",
         )
+
+    def _start_etcd(self) -> Daemon:
+        return self._start("etcd", self._programs.etcd, flags.etcd(self.files))
 
     def _start_api_server(self) -> Daemon:
         arguments = [*flags.api_server(self.files, LOOPBACK, self._port), *self._extra]
