@@ -159,6 +159,11 @@ class Account:
                 self._put(hour, self.ledger.slices(hour, hour + HOUR))
         return [hour for hour in self._cuts.missing(hours) if hour < fine]
 
+    def rewrite(self, slices: Slices) -> None:
+        """Write closed slices of the last three days over what was counted of them."""
+        self.ledger.put(slices)
+        self._cuts.drop(slices.first * SLICE)
+
     def cut(self, hour: int, slices: Slices) -> None:
         """Take in the twelve slices of the hour that begins at `hour`."""
         self._put(hour, slices)

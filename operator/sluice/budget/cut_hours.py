@@ -102,6 +102,10 @@ class CutHours:
         wanted = set(hours)
         self._hours = {hour: cut for hour, cut in self._hours.items() if hour in wanted}
 
+    def drop(self, since: int) -> None:
+        """Forget those that reach beyond `since`, Unix seconds: they were read anew."""
+        self._hours = {hour: cut for hour, cut in self._hours.items() if hour + HOUR <= since}
+
     def clear(self) -> None:
         """Forget all."""
         self._hours.clear()

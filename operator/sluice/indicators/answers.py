@@ -15,6 +15,8 @@ from sluice.indicators.failure import Failure
 from sluice.indicators.histogram import Histogram, read_histogram
 
 _BEGINNING = 80
+_LONGEST_WARNING = 200
+_NO_STORE = "No StoreAPIs matched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,28 @@ def _data(answer: Any, status: int, where: str) -> Any:
         return _error(str(answer.get("errorType")), str(answer.get("error")), where)
     if status != HTTPStatus.OK or "data" not in answer:
         return _invalid(where, f"HTTP {status} without data")
+    missing = _missing(answer)
+    if missing:
+        return Failure(
+            Reason.SOURCE_ERROR,
+            f"{where} answered with a part of the data only: {missing}; check what it reads from",
+        )
     return answer["data"]
+
+
+def _missing(answer: dict[str, Any]) -> str:
+    """What an answer says is missing from it; empty if it is whole.
+
+    Remarks on a query begin with `PromQL`. That Thanos has no store for a time is no error: before
+    its data begin there is none. All other warnings are of a store that did not answer.
+    Sources: prometheus.io/docs/prometheus/latest/querying/api, "Format overview"; Thanos' query
+    API, "Partial response"; the answers of VictoriaMetrics' cluster version, `isPartial`.
+    """
+    warnings = answer.get("warnings") or []
+    told = [str(one) for one in warnings] if isinstance(warnings, list) else [str(warnings)]
+    amiss = (one for one in told if not one.startswith("PromQL ") and _NO_STORE not in one)
+    found = next(amiss, "isPartial" if answer.get("isPartial") is True else "")
+    return " ".join(found.split())[:_LONGEST_WARNING]
 
 
 def _error(kind: str, message: str, where: str) -> Failure:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from sluice.api.reasons import Reason
 from sluice.api.slo import ServiceLevelObjectiveSpec
 from sluice.budget.account import Account, Evaluation, Origin
@@ -14,13 +12,14 @@ from sluice.budget.budget import (
     Objective,
 )
 from sluice.budget.corrections import Correction
-from sluice.budget.counts import SLICE, SLICES_PER_HOUR, Floats, Live
+from sluice.budget.counts import SLICE, SLICES_PER_HOUR
 from sluice.budget.windows import DAY, HOUR
 from sluice.indicators.counted import Counted, GridCounts, SliceReader
 from sluice.indicators.declared import slicing_of, window_of
 from sluice.indicators.failure import Failure
 from sluice.indicators.grid import Grid
 from sluice.indicators.history import read_back, slices_of
+from sluice.indicators.live import falls, left, live_of
 from sluice.indicators.pace import find_pace
 from sluice.indicators.patience import Patient
 from sluice.indicators.promql import Side
@@ -28,6 +27,7 @@ from sluice.indicators.query_reader import Limited, Queried, QueryReader
 from sluice.indicators.reader import Reader
 from sluice.indicators.recorded_reader import Recorder
 from sluice.indicators.resolve import resolve
+from sluice.indicators.second_look import SecondLook
 from sluice.indicators.source import AnySource, Source
 from sluice.indicators.sql_reader import sql_reader
 
@@ -35,15 +35,12 @@ SETTLE = 30.0
 """Seconds after a slice's end at which its samples are taken to be in Prometheus."""
 
 _CHUNK = DAY // SLICE
-_REREAD = 2
 # A gauge goes down half of the time; a pod that restarts all the time does so with a back-off.
 _RESTLESS = 1.5
 _ENOUGH_TO_JUDGE = 12
 # Each is a query; those of a year of nightly corrections must not keep an evaluation waiting.
 _MOST_CUT = 48
 _PACE_HOLDS = DAY
-
-_Values = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,8 @@ class Meter:
         self._now = 0.0
         self._present = 0.0
         self._until: float | None = None
-        self._boundaries: dict[int, _Values] = {}
+        self._second_look = SecondLook(self.account)
+        self._left_over = False
         self._pace: int | None = None
         self._paced_at = -math.inf
 
@@ -157,7 +155,7 @@ class Meter:
 
     def archive(self) -> Archive | None:
         """What another process needs to go on from here; None while there is nothing."""
-        return archived(self.account, Mark(self._present, dict(self._boundaries)))
+        return archived(self.account, Mark(self._present, dict(self._second_look.boundaries)))
 
     def resume(self, archive: Archive) -> None:
         """Forget all and go on from there: only what has happened since will be read.
@@ -166,7 +164,8 @@ class Meter:
             ValueError: it is of another window; nothing has changed then.
         """
         archive.restore(self.account)
-        self._present, self._boundaries = archive.mark.present, dict(archive.mark.boundaries)
+        self._present = archive.mark.present
+        self._second_look.resume(archive.mark.boundaries)
 
     async def _prepared(self, now: float) -> SliceReader | Failure:
         self._now = now
@@ -210,13 +209,15 @@ class Meter:
                 start = counts.start
             closed = grid.end
         if live is not None and live.until > closed:
-            self.account.ledger.tick(_left(live, *self.account.ledger.events(before, closed)))
-        return await self._look_again(reader, before, start)
+            self.account.ledger.tick(left(live, *self.account.ledger.events(before, closed)))
+            self._left_over = True
+        return await self._second_look.look(reader, before, start)
 
     async def _begin(self, reader: SliceReader, now: float, due: int) -> Failure | None:
         self.account.begin(now)
         anchor = self.account.ledger.anchor
-        self._boundaries.clear()
+        self._second_look.resume({})
+        self._left_over = False
         day_ago = (due - DAY - anchor) // HOUR * HOUR + anchor
         start = max(self.account.window.needs(now), day_ago)
         counts = await self._put(reader, Grid(start, SLICE, (due - start) // SLICE))
@@ -259,15 +260,19 @@ class Meter:
         grid = Grid(closed, int(now) - closed, 1)
         if grid.width <= 0:
             return None
-        counts = await reader.tick(grid)
+        counts, before = await reader.tick(grid), self.account.ledger.live
         if isinstance(counts, Failure):
             return counts
-        if counts.present > self._present:
+        # What is left over of a closed slice was seen, or a source has erred: a tick cannot tell.
+        fallen = self._left_over and falls(counts, before)
+        if fallen or counts.present > self._present:
             counts = await reader.read(grid)
             if isinstance(counts, Failure):
                 return counts
         self._until = counts.until
-        self.account.ledger.tick(_live(grid, counts, self.account.ledger.live))
+        kept = None if self._left_over else before
+        self.account.ledger.tick(live_of(grid, counts, kept))
+        self._left_over = False
         return None
 
     async def _look_up_pace(self, reader: SliceReader, now: float) -> None:
@@ -288,85 +293,13 @@ class Meter:
         self._present = counts.present
         return counts
 
-    async def _look_again(
-        self, reader: SliceReader, before: int, start: Mapping[Side, float]
-    ) -> Failure | None:
-        """Read the two slices up to `before` again, if late samples have come in.
-
-        Late samples move the counters' values at the boundaries, which are cheap to compare:
-        `start` are those at `before`, empty if they were not read.
-        """
-        grid = Grid(before - _REREAD * SLICE, SLICE, _REREAD)
-        if not (start and self._changed(before, _values(start))):
-            looked = grid.part(0, 1) if start else grid
-            values = await reader.values(looked)
-            if isinstance(values, Failure):
-                return values
-            if not any(self._changed(*boundary) for boundary in _boundaries(looked, values)):
-                return None
-        counts = await reader.read(grid)
-        if isinstance(counts, Failure):
-            return counts
-        read = [(grid.start, _values(counts.start)), *_boundaries(grid, counts.values)]
-        if not any(self._lost(*boundary) for boundary in read):
-            self._write(grid, counts)
-        return None
-
-    def _changed(self, time: int, values: _Values) -> bool:
-        """Whether the counters' values at a boundary are not those that were read before."""
-        return self._boundaries.get(time) not in {None, values}
-
-    def _lost(self, time: int, values: _Values) -> bool:
-        """Whether the source has forgotten what it knew of a boundary: that corrects no count."""
-        before = self._boundaries.get(time, ())
-        both = zip(before, values, strict=True) if before and values else ()
-        return any(was is not None and value is None for was, value in both)
-
     def _write(self, grid: Grid, counts: GridCounts) -> None:
         self.account.ledger.put(slices_of(grid, counts))
-        self._boundaries.update(_boundaries(grid, counts.values))
-        for time in sorted(self._boundaries)[: -_REREAD - 1]:
-            del self._boundaries[time]
+        self._second_look.remember(grid, counts)
 
 
 def _reader(source: Source, found: Counted | Queried | Limited) -> SliceReader:
     return Reader(source, found) if isinstance(found, Counted) else QueryReader(source, found)
-
-
-def _boundaries(grid: Grid, values: Mapping[Side, Floats]) -> list[tuple[int, _Values]]:
-    """The counters' values at the ends of the last slices."""
-    return [
-        (
-            grid.start + (index + 1) * grid.width,
-            _values({side: float(row[index]) for side, row in values.items()}),
-        )
-        for index in range(max(0, grid.count - _REREAD - 1), grid.count)
-    ]
-
-
-def _values(values: Mapping[Side, float]) -> _Values:
-    """To be compared: None for a side without any value."""
-    return tuple(None if np.isnan(value) else value for value in values.values())
-
-
-def _live(grid: Grid, counts: GridCounts, before: Live | None) -> Live:
-    """The live counts, which never go down: what a series that is gone had counted stays."""
-    total, bad = float(counts.total[0]), float(counts.bad[0])
-    if before is not None:
-        total, bad = max(total, before.total), max(bad, before.bad)
-    until = float(grid.end) if counts.until is None else counts.until
-    return Live(until, total, bad, bool(counts.covered[0]))
-
-
-def _left(live: Live, total: float, bad: float) -> Live:
-    """What had been counted after the slices that are closed now: it stays counted.
-
-    Args:
-        live: what had been counted.
-        total: all events of the slices that are closed now.
-        bad: the bad ones of them.
-    """
-    return Live(live.until, max(0.0, live.total - total), max(0.0, live.bad - bad), live.covered)
 
 
 def _not_a_counter(names: str, restlessness: float) -> Failure:

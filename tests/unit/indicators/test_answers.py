@@ -1,8 +1,10 @@
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.api.reasons import Reason
 from sluice.indicators.answers import Raw, read_data, read_metric_type, read_series
 from sluice.indicators.failure import Failure
 
@@ -46,3 +48,46 @@ def test_numbers_beyond_a_float_and_nesting_beyond_the_stack_are_failures() -> N
     assert isinstance(read_series(huge, "vector", "here"), Failure)
     deep = Raw(200, "application/json", b"[" * 200_000)
     assert isinstance(read_data(deep, "here"), Failure)
+
+
+EMPTY = {"resultType": "vector", "result": []}
+
+
+def answered(**more: object) -> object:
+    body = json.dumps({"status": "success", "data": EMPTY, **more}).encode()
+    return read_data(Raw(200, "application/json", body), "here")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"warnings": ["receive series from Addr: a:10901: rpc error:\nUnavailable"]}, "Addr: a"),
+        ({"warnings": ["PromQL info: x", "remote_read: server returned HTTP 500"]}, "remote_read"),
+        ({"warnings": "not even a list"}, "not even a list"),
+        ({"isPartial": True}, "isPartial"),
+        ({"warnings": ["x" * 5000]}, "x" * 200),
+    ],
+)
+def test_an_answer_that_says_it_is_only_a_part_is_a_failure(
+    more: dict[str, object], told: str
+) -> None:
+    found = answered(**more)
+    assert isinstance(found, Failure)
+    assert found.reason is Reason.SOURCE_ERROR
+    assert found.message.startswith("here answered with a part of the data only: ")
+    assert told in found.message
+    assert len(found.message) < 300
+    assert "\n" not in found.message
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"warnings": None, "infos": ["PromQL info: metric might not be a counter"]},
+        {"warnings": ["PromQL warning: bucket label le is missing", "PromQL info: x"]},
+        {"warnings": ["No StoreAPIs matched for this query"]},  # Thanos, before its data begin
+        {"isPartial": False},
+    ],
+)
+def test_remarks_about_a_query_are_no_failure(more: dict[str, object]) -> None:
+    assert answered(**more) == EMPTY
