@@ -1,8 +1,10 @@
 """The client, the Lease and the Events against a real API server."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,6 +16,7 @@ from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.connection import configuration
 from sluice.kube.lease import Lease, Timing
 from sluice.kube.resources import CONFIG_MAPS, LEASES
+from sluice.kube.server_time import ServerTime
 
 pytestmark = pytest.mark.controlplane
 
@@ -31,7 +34,7 @@ async def connect(control_plane: ControlPlane) -> AsyncIterator[Callable[..., Ap
     found = await configuration(kubeconfig=control_plane.kubeconfig)
     opened = []
 
-    def open_one(**options: Callable[[], bool]) -> ApiServer:
+    def open_one(**options: Any) -> ApiServer:
         opened.append(ApiServer(found, **options))
         return opened[-1]
 
@@ -153,6 +156,7 @@ class Candidate:
     """A process that competes for the Lease, with a clock of its own."""
 
     def __init__(self, api: ApiServer, namespace: str, identity: str) -> None:
+        self.fit = True
         loop = asyncio.get_running_loop()
         self.lease = Lease(
             api,
@@ -161,6 +165,7 @@ class Candidate:
             identity=identity,
             monotonic=loop.time,
             timing=QUICK,
+            fit=lambda: self.fit,
         )
         self.task = asyncio.create_task(self.lease.run())
 
@@ -219,3 +224,30 @@ async def test_a_leader_that_cannot_renew_stops_before_another_may_begin(
     await api.replace(LEASES, body, namespace=namespace)
     await first.until(held=False)
     await first.die()
+
+
+async def test_a_leader_that_is_not_fit_to_lead_gives_the_lease_up_until_it_is(
+    connect: Callable[..., ApiServer], namespace: str
+) -> None:
+    first = Candidate(connect(), namespace, "first")
+    await first.until(held=True)
+    second = Candidate(connect(), namespace, "second")
+    first.fit = False
+    assert not first.lease.held
+    assert await second.until(held=True) < QUICK.duration
+    await second.die()
+    await second.lease.release()
+    await asyncio.sleep(QUICK.duration)
+    assert not first.lease.held
+    first.fit = True
+    await first.until(held=True)
+    await first.die()
+
+
+async def test_the_answers_of_an_api_server_tell_its_time(
+    connect: Callable[..., ApiServer], namespace: str
+) -> None:
+    ahead = ServerTime(wall=lambda: time.time() + 3600)
+    api = connect(server_time=ahead)
+    await api.get(LEASES, "none", namespace=namespace)
+    assert ahead.offset == pytest.approx(3600, abs=5)

@@ -6,6 +6,7 @@ import gc
 import math
 import signal
 import time
+from functools import partial
 
 import structlog
 
@@ -17,6 +18,7 @@ from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import WATCHED
 from sluice.kube.connection import configuration as load_configuration
 from sluice.kube.lease import Lease
+from sluice.kube.server_time import ServerTime
 from sluice.settings import address
 from sluice.telemetry import endpoints, logs
 
@@ -53,18 +55,25 @@ async def run(settings: Settings) -> None:
         kubeconfig=settings.kubeconfig, context=settings.context
     )
     _log.info("starting", version=sluice.__version__, cluster=configuration.host)
-    lease_api = ApiServer(configuration)
+    server_time = ServerTime()
+    in_time = partial(_in_time, server_time)
+    lease_api = ApiServer(configuration, server_time=server_time)
     lease = Lease(
         lease_api,
         namespace=settings.namespace,
         name=settings.lease_name,
         identity=settings.identity,
         monotonic=time.monotonic,
+        fit=in_time,
     )
-    leading = (lambda: lease.held) if settings.leader_elect else (lambda: True)
-    alone_for = (lambda: lease.remaining) if settings.leader_elect else (lambda: math.inf)
-    api = ApiServer(configuration, fence=alone_for)
-    parts = Assembly(settings, api, configuration, leading=leading)
+    leading = (lambda: lease.held) if settings.leader_elect else in_time
+    alone_for = (
+        (lambda: lease.remaining)
+        if settings.leader_elect
+        else (lambda: math.inf if in_time() else 0.0)
+    )
+    api = ApiServer(configuration, fence=alone_for, server_time=server_time)
+    parts = Assembly(settings, api, configuration, leading=leading, server_time=server_time)
     stop, kopf_stop = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -72,7 +81,7 @@ async def run(settings: Settings) -> None:
         address=address(settings.listen),
         page=parts.metrics.page,
         unhealthy=lambda: _unhealthy(parts),
-        unready=lambda: None if parts.synced else "the first full list is not there yet",
+        unready=lambda: _unready(parts),
     )
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -106,6 +115,15 @@ async def run(settings: Settings) -> None:
         await api.close()
         await lease_api.close()
     _log.info("stopped")
+
+
+def _in_time(server_time: ServerTime) -> bool:
+    """Whether this process may decide, and write: not by a clock that is wrong."""
+    return server_time.problem() is None
+
+
+def _unready(parts: Assembly) -> str | None:
+    return parts.server_time.problem() if parts.synced else "the first full list is not there yet"
 
 
 def _unhealthy(parts: Assembly) -> str | None:

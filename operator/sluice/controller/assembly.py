@@ -50,6 +50,7 @@ from sluice.kube.resources import (
     WORKLOADS,
     Resource,
 )
+from sluice.kube.server_time import ServerTime
 from sluice.policy.objective import ObjectiveState
 from sluice.policy.relevance import asks_anew
 from sluice.policy.selection import Labelled, select_objectives
@@ -80,8 +81,10 @@ class Assembly:
         configuration: client.Configuration,
         *,
         leading: Callable[[], bool],
+        server_time: ServerTime | None = None,
     ) -> None:
         self.api = api
+        self.server_time = server_time or ServerTime()
         self.configuration = configuration
         self.leading = leading
         self.metrics = Metrics()
@@ -194,6 +197,7 @@ class Assembly:
             },
             metrics=self.metrics,
             monotonic=time.monotonic,
+            ready=leading,
         )
         self.metrics.watch(self._objectives_shown, self._policy_readings, self._process)
 
@@ -416,6 +420,7 @@ class Assembly:
             synced=self.synced,
             killed=isinstance(self._switch, KillSwitch),
             lag=self.dispatcher.lag,
+            clock_offset=self.server_time.offset,
             ledgers_overdue=self.ledgers.overdue() if self.leading() else 0,
         )
 

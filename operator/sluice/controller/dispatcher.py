@@ -28,6 +28,10 @@ def _one_queue(_: Key) -> str:
     return ""
 
 
+def _always() -> bool:
+    return True
+
+
 def _on_time(_: Key) -> int | None:
     return None
 
@@ -65,12 +69,21 @@ class Lane:
 
 
 class Dispatcher:
-    """The schedule and those who work it off."""
+    """The schedule and those who work it off.
+
+    `ready` is asked before each evaluation: without it one waits for a second.
+    """
 
     def __init__(
-        self, lanes: Mapping[str, Lane], *, metrics: Metrics, monotonic: Callable[[], float]
+        self,
+        lanes: Mapping[str, Lane],
+        *,
+        metrics: Metrics,
+        monotonic: Callable[[], float],
+        ready: Callable[[], bool] = _always,
     ) -> None:
         self._lanes = lanes
+        self._ready = ready
         self._waiting: Waiting[Key] = Waiting()
         self._metrics = metrics
         self._monotonic = monotonic
@@ -146,6 +159,8 @@ class Dispatcher:
             self.now(key, after=again)
 
     async def _reconcile(self, lane: Lane, key: Key) -> float | None:
+        if not self._ready():
+            return _FIRST_RETRY
         started = self._monotonic()
         outcome = "ok"
         try:

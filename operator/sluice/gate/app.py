@@ -25,6 +25,7 @@ from sluice.kube.connection import configuration as load_configuration
 from sluice.kube.kill_switch import Unread
 from sluice.kube.reflector import Reflector
 from sluice.kube.resources import OPTIONAL, OVERRIDES, POLICIES, ROLLOUTS, Resource
+from sluice.kube.server_time import ServerTime
 from sluice.settings import address
 from sluice.telemetry import endpoints, logs
 
@@ -40,11 +41,16 @@ class Gate:
     """Everything that `sluice gate` keeps between two requests."""
 
     def __init__(
-        self, settings: GateSettings, api: ApiServer, certificate: Certificate | None = None
+        self,
+        settings: GateSettings,
+        api: ApiServer,
+        certificate: Certificate | None = None,
+        server_time: ServerTime | None = None,
     ) -> None:
         self._settings = settings
         self._api = api
         self._certificate = certificate
+        self._server_time = server_time or ServerTime()
         self.metrics = GateMetrics()
         self.memory = Memory(clock=_utc_now)
         self.judge = Judge(self.memory, clock=_utc_now)
@@ -82,7 +88,7 @@ class Gate:
             return "the kill switch has not been read yet"
         if (lost := self._lost_for()) > _LOST:
             return f"the API server has not been heard of for {lost:.0f} s"
-        return None
+        return self._server_time.problem()
 
     def unready(self) -> str | None:
         """Why nobody should ask; None if anybody may."""
@@ -103,6 +109,7 @@ class Gate:
             ),
             unreadable=self.memory.count_unreadable(),
             lost_for=self._lost_for(),
+            clock_offset=self._server_time.offset,
             certificate_expires=expires.timestamp() if expires is not None else None,
         )
 
@@ -198,8 +205,9 @@ async def run(settings: GateSettings) -> None:
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificate = Certificate(settings.tls_cert, settings.tls_key)
     # Whatever a part of the gate wanted to write, it does not.
-    api = ApiServer(configuration, fence=lambda: False)
-    gate = Gate(settings, api, certificate)
+    server_time = ServerTime()
+    api = ApiServer(configuration, fence=lambda: False, server_time=server_time)
+    gate = Gate(settings, api, certificate, server_time)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -21,6 +21,7 @@ class Reading:
         frozen: How many policies deny changes.
         unreadable: How many policies cannot be read, and therefore deny nothing.
         lost_for: Seconds since it knew to be up to date; 0 while it does.
+        clock_offset: Seconds by which its clock is ahead of the API server's.
         certificate_expires: When the webhook's certificate does, Unix seconds; None without one.
     """
 
@@ -29,6 +30,7 @@ class Reading:
     frozen: int
     unreadable: int
     lost_for: float
+    clock_offset: float = 0.0
     certificate_expires: float | None = None
 
 
@@ -93,6 +95,11 @@ class _Readings(Collector):
                     "sluice_gate_lost_seconds",
                     "For how long the gate has been cut off from the API server.",
                     found.lost_for,
+                ),
+                (
+                    "sluice_gate_clock_offset_seconds",
+                    "Seconds by which the clock here is ahead of the API server's, to one or two.",
+                    found.clock_offset,
                 ),
                 (
                     "sluice_gate_certificate_expiration_timestamp_seconds",

@@ -7,6 +7,7 @@ transport is used: TLS, tokens and their renewal, the connection pool.
 
 import json
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from kubernetes.aio import client
 from kubernetes.aio.client.exceptions import ApiException
 
 from sluice.kube.resources import Resource
+from sluice.kube.server_time import ServerTime
 
 FIELD_MANAGER = "sluice"
 _READ_SECONDS = 30
@@ -71,14 +73,19 @@ class ApiServer:
 
     `fence` is asked before each write for how many seconds nobody else will write: none, for a
     process that has lost the Lease. A write that takes longer is given up: nothing fences it on its
-    way.
+    way. `server_time` is told what the answers say of the time.
     """
 
     def __init__(
-        self, configuration: client.Configuration, *, fence: Callable[[], float] = lambda: math.inf
+        self,
+        configuration: client.Configuration,
+        *,
+        fence: Callable[[], float] = lambda: math.inf,
+        server_time: ServerTime | None = None,
     ) -> None:
         self._client = client.ApiClient(configuration)
         self._fence = fence
+        self._server_time = server_time
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -303,7 +310,13 @@ class ApiServer:
         verb, url, sent, content, form = await self._client.param_serialize(
             method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
-        return await self._client.call_api(verb, url, sent, content, form, _request_timeout=timeout)
+        asked = time.monotonic()
+        answer = await self._client.call_api(
+            verb, url, sent, content, form, _request_timeout=timeout
+        )
+        if self._server_time is not None:
+            self._server_time.heard(answer.getheader("Date"), took=time.monotonic() - asked)
+        return answer
 
 
 def _trial(dry_run: bool) -> dict[str, str]:

@@ -52,6 +52,7 @@ class Lease:
         identity: str,
         monotonic: Callable[[], float],
         timing: Timing | None = None,
+        fit: Callable[[], bool] = lambda: True,
     ) -> None:
         self._api = api
         self._namespace = namespace
@@ -59,6 +60,7 @@ class Lease:
         self._identity = identity
         self._monotonic = monotonic
         self._timing = timing or Timing()
+        self._fit = fit
         self._renewed: float | None = None
         self._seen: tuple[Any, ...] | None = None
         self._seen_at = 0.0
@@ -66,8 +68,11 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether this process may write now: it renewed recently enough for nobody else to."""
-        if self._renewed is None:
+        """Whether this process may write now: it renewed recently enough for nobody else to.
+
+        One that is not fit to lead does not, and gives the Lease up.
+        """
+        if self._renewed is None or not self._fit():
             return False
         return self._monotonic() - self._renewed < self._timing.renew_deadline
 
@@ -111,15 +116,17 @@ class Lease:
         self._renewed = None
         try:
             async with asyncio.timeout(self._timing.release):
-                await self._give_up()
+                await self._give_up(
+                    await self._api.get(LEASES, self._name, namespace=self._namespace)
+                )
         except ApiError as error:
             _log.warning("lease not released", lease=self._name, error=error.message)
         except TimeoutError:
             problem = f"no answer within {self._timing.release:g} s; it will expire"
             _log.warning("lease not released", lease=self._name, error=problem)
 
-    async def _give_up(self) -> None:
-        lease = await self._api.get(LEASES, self._name, namespace=self._namespace)
+    async def _give_up(self, lease: dict[str, Any] | None) -> None:
+        self._renewed = None
         if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
             lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
             await self._api.replace(LEASES, lease, namespace=self._namespace)
@@ -128,6 +135,9 @@ class Lease:
         # The renewal counts from before the request: the answer may have been long on its way.
         started = self._monotonic()
         lease = await self._api.get(LEASES, self._name, namespace=self._namespace)
+        if not self._fit():
+            await self._give_up(lease)
+            return
         if lease is None:
             await self._write(None, transitions=0)
         elif lease["spec"].get("holderIdentity") == self._identity:

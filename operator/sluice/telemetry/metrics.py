@@ -36,7 +36,8 @@ class PolicyReading:
 class ProcessReading:
     """The controller itself; lag in seconds behind the schedule.
 
-    `ledgers_overdue` is how many objectives have counted for long what is not stored.
+    `clock_offset` is by how many seconds its clock is ahead of the API server's; `ledgers_overdue`,
+    how many objectives have counted for long what is not stored.
     """
 
     leading: bool
@@ -44,6 +45,7 @@ class ProcessReading:
     killed: bool
     lag: float
     ledgers_overdue: int = 0
+    clock_offset: float = 0.0
 
 
 class Metrics:
@@ -132,6 +134,11 @@ class _Readings(Collector):
                 "sluice_ledgers_overdue",
                 "Objectives of which more than two hours of counts are not stored.",
                 process.ledgers_overdue,
+            ),
+            (
+                "sluice_clock_offset_seconds",
+                "Seconds by which the clock here is ahead of the API server's, to one or two.",
+                process.clock_offset,
             ),
         ):
             family = GaugeMetricFamily(name, help_text)

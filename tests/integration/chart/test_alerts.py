@@ -29,6 +29,8 @@ HEALTHY = {
     f"sluice_kill_switch{{{CONTROLLER}}}": "0x300",
     f"sluice_schedule_lag_seconds{{{CONTROLLER}}}": "0.5x300",
     f"sluice_ledgers_overdue{{{CONTROLLER}}}": "0x300",
+    f"sluice_clock_offset_seconds{{{CONTROLLER}}}": "-29x300",
+    f"sluice_gate_clock_offset_seconds{{{GATE}}}": "29x300",
     f'sluice_evaluations_total{{{CONTROLLER},kind="slo",outcome="ok"}}': "0+100x300",
     f'sluice_evaluations_total{{{CONTROLLER},kind="slo",outcome="error"}}': "0+1x300",
     f'sluice_source_failures_total{{{CONTROLLER},source="default",reason="Timeout"}}': "5x300",
@@ -75,6 +77,9 @@ CASES = {
     "SluiceNotLeading": Case({f"sluice_leader{{{CONTROLLER}}}": "1x59 0x240"}, 64, 66),
     "SluiceSeveralLeaders": Case({f"sluice_leader{{{STANDBY}}}": "0x59 1x240"}, 61, 63),
     "SluiceNotSynced": Case({f"sluice_synced{{{STANDBY}}}": "1x59 0x240"}, 69, 71),
+    "SluiceClockWrong": Case(
+        {f"sluice_clock_offset_seconds{{{CONTROLLER}}}": "-29x59 -3600x240"}, 61, 63
+    ),
     "SluiceEvaluationsFailing": Case(
         {
             f'sluice_evaluations_total{{{CONTROLLER},kind="slo",outcome="error"}}': (

@@ -77,7 +77,7 @@ def test_a_query_about_what_is_not_exported_is_found(query: str, wrong: set[str]
 def test_every_alert_is_about_series_that_there_are(helm: Helm, value_set: str) -> None:
     documents = render(helm, value_set, "--set", "prometheusRule.enabled=true")
     rules = alerts(documents)
-    assert len(rules) == 18
+    assert len(rules) == 19
     for rule in rules:
         assert unknown(rule["expr"]) == set(), rule["alert"]
         assert rule["labels"]["severity"] in {"critical", "warning"}
@@ -92,7 +92,7 @@ def test_every_alert_is_explained_and_no_other_one_is(helm: Helm) -> None:
 def test_without_a_gate_there_are_no_alerts_about_one(helm: Helm) -> None:
     rules = alerts(render(helm, "default", "--set", "prometheusRule.enabled=true"))
     assert not [rule["alert"] for rule in rules if "Gate" in rule["alert"]]
-    assert len(rules) == 11
+    assert len(rules) == 12
 
 
 def test_every_query_of_the_dashboard_is_about_series_that_there_are() -> None:

@@ -288,3 +288,25 @@ async def test_a_schedule_that_was_given_up_is_worked_off_when_it_is_taken_up_ag
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert seen.count(B) == 1
+
+
+async def test_nothing_begins_while_the_process_must_not_decide() -> None:
+    evaluated: list[float] = []
+    done = asyncio.Event()
+
+    async def reconcile(_: Key) -> float | None:
+        evaluated.append(time.monotonic())
+        done.set()
+        return None
+
+    metrics, began = Metrics(), time.monotonic()
+    made = Dispatcher(
+        {"things": Lane(reconcile, 1)},
+        metrics=metrics,
+        monotonic=time.monotonic,
+        ready=lambda: time.monotonic() > began + 0.5,
+    )
+    made.now(Key("things", "shop", "a"))
+    await run_until(made, done)
+    assert len(evaluated) == 1
+    assert evaluated[0] > began + 0.5

@@ -1,6 +1,7 @@
 """When the gate may be asked, and when it denies nothing for want of news."""
 
 import time
+from email.utils import formatdate
 
 import pytest
 from kubernetes.aio import client
@@ -10,14 +11,16 @@ from sluice.gate.settings import GateSettings
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.kill_switch import KillSwitch
 from sluice.kube.resources import DEPLOYMENTS, POLICIES
+from sluice.kube.server_time import ServerTime
 from tests.unit.gate.objects import policy
 
 
-def gate() -> Gate:
+def gate(server_time: ServerTime | None = None) -> Gate:
     """A gate that has seen a cluster, whose API server is not there any more."""
     configuration = client.Configuration()
     configuration.host = "http://127.0.0.1:1"
-    found = Gate(GateSettings(), ApiServer(configuration, fence=lambda: False))
+    api = ApiServer(configuration, fence=lambda: False)
+    found = Gate(GateSettings(), api, server_time=server_time)
     for one in (*found.first, *found.rest):
         one.synced.set()
         one._lost_at = None
@@ -50,6 +53,16 @@ def test_what_was_seen_a_minute_ago_denies_nothing() -> None:
     assert "has not been heard of for 61 s" in (found.unsynced() or "")
     assert shown(found, "sluice_gate_synced") == 0
     assert (shown(found, "sluice_gate_lost_seconds") or 0) > 60
+
+
+def test_by_a_wrong_clock_nothing_is_judged() -> None:
+    ahead = ServerTime(wall=lambda: time.time() + 3600)
+    found = gate(ahead)
+    assert found.unready() is None  # nothing is known of the API server's clock
+    ahead.heard(formatdate(usegmt=True), took=0.0)
+    assert "3600 s ahead of" in (found.unready() or "").replace("3599", "3600")
+    assert shown(found, "sluice_gate_synced") == 0
+    assert (shown(found, "sluice_gate_clock_offset_seconds") or 0) > 3590
 
 
 def test_while_it_ends_it_goes_on_answering_and_gets_no_new_requests() -> None:

@@ -11,7 +11,9 @@ from sluice.telemetry.objective_samples import ObjectiveReading, Shown
 
 def watched(objectives: list[ObjectiveReading], policies: list[PolicyReading]) -> Metrics:
     metrics = Metrics()
-    process = ProcessReading(leading=True, synced=True, killed=False, lag=0.5, ledgers_overdue=2)
+    process = ProcessReading(
+        leading=True, synced=True, killed=False, lag=0.5, ledgers_overdue=2, clock_offset=-3.5
+    )
     metrics.watch(
         lambda: ((one.name, Shown((one,), lambda one=one: one)) for one in objectives),
         lambda: policies,
@@ -30,6 +32,7 @@ def reading(name: str, *, known: bool = True) -> ObjectiveReading:
 
 def test_the_process_shows_how_many_ledgers_wait_to_be_stored() -> None:
     assert "sluice_ledgers_overdue 2.0" in exposed([], [])
+    assert "sluice_clock_offset_seconds -3.5" in exposed([], [])
 
 
 def test_an_objective_shows_ratios_and_burn_rates() -> None:
