@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -197,12 +197,20 @@ class Stack:
         self.services.remove(found)
         return found
 
-    def run(self, *flags: str, url: str | None = "") -> Controller:
+    def run(
+        self,
+        *flags: str,
+        url: str | None = "",
+        env: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
+    ) -> Controller:
         """Start the controller, quick enough for a test.
 
         Args:
             flags: more of its options.
             url: in place of Prometheus'; None for no source at all.
+            env: more of its environment.
+            through: a command that starts it.
         """
         number, port = next(self.numbers), free_port()
         quick = ["--interval=1", "--settle=1", "--log-format=console"]
@@ -210,10 +218,11 @@ class Stack:
         daemon = self.processes.start(
             f"sluice-{number}",
             [
-                *(sys.executable, "-m", "sluice", "run", *quick, *source),
+                *(*through, sys.executable, "-m", "sluice", "run", *quick, *source),
                 *("--listen", f"127.0.0.1:{port}", "--identity", f"controller-{number}"),
                 *("--namespace", NAMESPACE, "--kubeconfig", str(self.kubeconfig), *flags),
             ],
+            env={**os.environ, **(env or {})},
         )
         return Controller(daemon, port)
 

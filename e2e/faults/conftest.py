@@ -14,5 +14,5 @@ __all__ = ["everything", "start", "team"]
 @pytest.fixture(scope="package")
 def everything(control_plane: ControlPlane) -> Iterator[Stack]:
     """The chart, and Prometheus with a service for each test."""
-    with scene(control_plane, SERVICES[:6]) as found:
+    with scene(control_plane, SERVICES[:14]) as found:
         yield found

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
@@ -71,8 +72,8 @@ def start(everything: Stack) -> Iterator[Start]:
     """Starts controllers that end with the test."""
     running: list[Controller] = []
 
-    def run(*flags: str, **where: str | None) -> Controller:
-        running.append(everything.run(*flags, **where))
+    def run(*flags: str, **how: Any) -> Controller:
+        running.append(everything.run(*flags, **how))
         return running[-1]
 
     yield run
