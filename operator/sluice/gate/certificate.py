@@ -1,10 +1,12 @@
 """The webhook's certificate: read again whenever its files change, without a restart."""
 
 import ssl
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import structlog
+
+from sluice.certificates.pair import expiry
 
 _log = structlog.get_logger(__name__)
 
@@ -54,38 +56,9 @@ class Certificate:
         return self._certificate.read_bytes(), self._key.read_bytes()
 
 
-_GENERALIZED = 0x18
-_VERSION = 0xA0
-_LONG_FORM = 0x80
-
-
 def _expires(pem: bytes) -> datetime | None:
-    """`notAfter` of the first certificate. Source: RFC 5280, section 4.1, and X.690 (DER)."""
-    try:
-        begin, end = ssl.PEM_HEADER.encode(), ssl.PEM_FOOTER.encode()
-        first = pem[pem.index(begin) : pem.index(end) + len(end)].decode("ascii")
-        [(_, certificate)] = _elements(ssl.PEM_cert_to_DER_cert(first))
-        (_, to_be_signed), *_ = _elements(certificate)
-        fields = [one for one in _elements(to_be_signed) if one[0] != _VERSION]
-        # Serial number, signature algorithm, issuer, validity.
-        _, (tag, not_after) = _elements(fields[3][1])
-        shape = "%Y%m%d%H%M%SZ" if tag == _GENERALIZED else "%y%m%d%H%M%SZ"
-        return datetime.strptime(not_after.decode("ascii"), shape).replace(tzinfo=UTC)
-    except (ValueError, IndexError) as error:
-        _log.warning("it is not known when the certificate expires", error=str(error))
-        return None
-
-
-def _elements(der: bytes) -> list[tuple[int, bytes]]:
-    """Tag and content of each element of a sequence's content."""
-    found, at = [], 0
-    while at < len(der):
-        tag, length = der[at], der[at + 1]
-        at += 2
-        if length >= _LONG_FORM:
-            size = length - _LONG_FORM
-            length = int.from_bytes(der[at : at + size], "big")
-            at += size
-        found.append((tag, der[at : at + length]))
-        at += length
+    """When the first certificate ends, as the API server sees it."""
+    found = expiry(pem)
+    if found is None:
+        _log.warning("it is not known when the certificate expires")
     return found
