@@ -20,7 +20,7 @@ TIMEOUT = 2
 """Seconds that the chart has the API server wait."""
 
 NOTICED = 15
-"""Seconds until new files of a certificate are in use: they are looked at every ten."""
+"""Seconds until new files of a certificate are in use, at the most."""
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,8 @@ class Gate:
     url: str
     pair: tuple[Path, Path]
     system: str
+    port: int
+    """Of the webhook."""
     numbers: Iterator[int] = field(default_factory=count)
 
     def page(self, path: str) -> tuple[int, str]:
@@ -105,7 +107,7 @@ def start(
             *("--namespace", system, "--kubeconfig", str(kubeconfig), *flags),
         ],
     )
-    return Gate(plane, processes, daemon, f"http://127.0.0.1:{http}", pair, system)
+    return Gate(plane, processes, daemon, f"http://127.0.0.1:{http}", pair, system, https)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class Registered:
     def trust(self, *authorities: trustme.CA) -> None:
         """Have the API server trust certificates of these authorities, and no others."""
         bundle = b"".join(one.cert_pem.bytes() for one in authorities)
-        self.plane.apply(_calling(self.rendered, self.port, bundle))
+        self.plane.apply(calling(self.rendered, self.port, bundle))
 
     @contextmanager
     def running(self) -> Iterator[Gate]:
@@ -212,7 +214,7 @@ def rendered_chart(release: str, system: str, **more: Any) -> list[Object]:
     return [one for one in yaml.safe_load_all(answer.stdout) if one]
 
 
-def _calling(rendered: list[Object], port: int, authority: bytes) -> Object:
+def calling(rendered: list[Object], port: int, authority: bytes) -> Object:
     """The chart's configuration, but for where the webhook is."""
     [found] = [one for one in rendered if one["kind"] == "ValidatingWebhookConfiguration"]
     client = {

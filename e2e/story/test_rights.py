@@ -55,6 +55,8 @@ SWITCHES = (
     "resync.flux=true",
     "resync.argoCD=true",
     "resync.argoCDNamespace=default",
+    "gate.enabled=true",
+    "gate.replicas=0",
 )
 """The values that grant rights which a policy may need and few do."""
 NOT_THERE_YET = 404
@@ -89,7 +91,8 @@ def story(audited: tuple[Stack, Path]) -> tuple[Stack, list[Request]]:
     """Everything that a controller does, once: what it asked of the API server for it."""
     stack, log = audited
     gitops = ("--resync=argocd,flux", "--argocd-namespace=default")
-    running = stack.run("--chaos-tools=chaos-mesh,litmus", *gitops)
+    certificate = ("--certificate-secret", "sluice-gate-tls")
+    running = stack.run("--chaos-tools=chaos-mesh,litmus", *gitops, *certificate)
     with stack.plane.namespace("audited") as namespace:
         team = Team(stack, namespace, stack.take())
         notes = {"team.example/frozen": "yes"}

@@ -67,6 +67,7 @@ class Reason(StrEnum):
     WARN_ONLY = "WarnOnly"
     KILL_SWITCH = "KillSwitch"
     GATE_REJECTED = "GateRejected"
+    NO_CLUSTER_RIGHTS = "NoClusterRights"
     WRITE_FAILED = "WriteFailed"
     REVERTED_BY_OTHERS = "RevertedByOthers"
     THAW_STAGGERED = "ThawStaggered"

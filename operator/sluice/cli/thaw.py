@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube import kill_switch
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Malformed
+from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import CONFIG_MAPS, POLICIES
 from sluice.telemetry.metrics import Metrics
 
@@ -49,6 +50,12 @@ def thaw(
             "and let the switch go with the ServiceAccount that runs this.",
         ),
     ] = False,
+    scope: Annotated[
+        Literal["cluster", "namespace"],
+        typer.Option(
+            "--scope", help="namespace: of a controller that was run so; it has no gates."
+        ),
+    ] = "cluster",
     dry_run: DryRun = "none",
     system_namespace: SystemNamespace = "sluice-system",
     kubeconfig: Kubeconfig = None,
@@ -72,7 +79,11 @@ def thaw(
         await engage(api)
         if uninstall:
             await asyncio.sleep(_SEEN_BY_ALL)
-        return await _lift_all(api, namespaces=namespaces, release=uninstall)
+        gated = scope == "cluster"
+        problems = await _lift_all(api, namespaces=namespaces, release=uninstall, gated=gated)
+        if uninstall:
+            await _tell_what_stays(api, system_namespace)
+        return problems
 
     async def trial(api: ApiServer) -> None:
         await engage(api, dry_run=True)
@@ -139,10 +150,13 @@ async def _foresee(api: ApiServer, namespaces: Sequence[str]) -> None:
         )
 
 
-async def _lift_all(api: ApiServer, *, namespaces: Sequence[str], release: bool) -> list[str]:
+async def _lift_all(
+    api: ApiServer, *, namespaces: Sequence[str], release: bool, gated: bool
+) -> list[str]:
     """Lift policy by policy; what could not be lifted, in words.
 
-    With `release` the finalizers are taken off: there will be no controller to do it.
+    Admission policies are deleted only if there can be any (`gated`). With `release` the finalizers
+    are taken off: there will be no controller to do it.
     """
     cache = await _policies(api, namespaces)
     problems: list[str] = []
@@ -153,6 +167,7 @@ async def _lift_all(api: ApiServer, *, namespaces: Sequence[str], release: bool)
         identity="sluice thaw",
         clock=_now,
         namespaces=namespaces,
+        sees_gates=gated,
     )
     with _reported(problems, "gates that no ErrorBudgetPolicy wants any more"):
         await writer.sweep()
@@ -169,6 +184,18 @@ async def _lift_all(api: ApiServer, *, namespaces: Sequence[str], release: bool)
                 await writer.release(policy)
                 cache.drop(key)
     return problems
+
+
+async def _tell_what_stays(api: ApiServer, namespace: str) -> None:
+    """What an uninstall leaves: whoever installs again goes on with it."""
+    try:
+        ledgers = str(len([one async for one in LedgerStore(api, namespace=namespace).list()]))
+    except ApiError:
+        ledgers = "all"  # how many there are is no reason not to uninstall
+    typer.echo(
+        "left on purpose: the definitions *.sluice.dev with all their objects\n"
+        f"left on purpose: {ledgers} configmaps with what was counted, in namespace {namespace}"
+    )
 
 
 async def _policies(api: ApiServer, namespaces: Sequence[str]) -> Cache:

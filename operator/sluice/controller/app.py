@@ -6,6 +6,7 @@ import gc
 import math
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
@@ -13,9 +14,9 @@ import structlog
 import sluice
 from sluice.controller.assembly import Assembly
 from sluice.controller.settings import Settings
+from sluice.controller.webhook_certificate import WebhookCertificate
 from sluice.kube import kill_switch, watch
 from sluice.kube.api_server import ApiError, ApiServer
-from sluice.kube.cache import WATCHED
 from sluice.kube.connection import configuration as load_configuration
 from sluice.kube.lease import Lease
 from sluice.kube.server_time import ServerTime
@@ -86,7 +87,7 @@ async def run(settings: Settings) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             work = [
-                tasks.create_task(_lead(parts), name="lead"),
+                tasks.create_task(_lead(parts, _certificate(settings, parts)), name="lead"),
                 tasks.create_task(_list_again(parts), name="list"),
                 tasks.create_task(_list_names(parts), name="names"),
                 tasks.create_task(_poll_switch(parts, settings.namespace), name="kill switch"),
@@ -155,7 +156,7 @@ async def _watch(
     signals = asyncio.create_task(take_signals())
     try:
         await watch.run(
-            WATCHED,
+            parts.watched,
             parts.observe,
             parts.configuration,
             namespaces=settings.watch_namespaces,
@@ -171,7 +172,7 @@ async def _watch(
 
 async def _list_all(parts: Assembly, *, names_only: bool = False) -> bool:
     try:
-        for resource in WATCHED:
+        for resource in parts.watched:
             await parts.take_list(resource, names_only=names_only)
     except ApiError as error:
         hint = (
@@ -211,7 +212,22 @@ async def _sweep(parts: Assembly) -> None:
         _log.warning("gates of deleted policies not swept", error=error.message)
 
 
-async def _lead(parts: Assembly) -> None:
+def _certificate(settings: Settings, parts: Assembly) -> WebhookCertificate | None:
+    """What keeps the certificate of the gate's webhook, if this process is to."""
+    if settings.certificate_secret is None:
+        return None
+    return WebhookCertificate(
+        api=parts.api,
+        metrics=parts.metrics,
+        secret=settings.certificate_secret,
+        namespace=settings.namespace,
+        lifetime=timedelta(days=settings.certificate_days),
+        clock=lambda: datetime.now(UTC),
+        monotonic=time.monotonic,
+    )
+
+
+async def _lead(parts: Assembly, certificate: WebhookCertificate | None) -> None:
     """Work the schedule off while this process leads; start anew whenever it comes to lead."""
     while True:
         while not (parts.leading() and parts.synced):
@@ -224,6 +240,8 @@ async def _lead(parts: Assembly) -> None:
             asyncio.create_task(_keep_ledgers(parts)),
             asyncio.create_task(_keep_rules(parts)),
         ]
+        if certificate is not None:
+            work.append(asyncio.create_task(certificate.run()))
         try:
             # Leading ends by time, not by an event that could be waited for.
             while parts.leading() and not any(task.done() for task in work):  # noqa: ASYNC110

@@ -37,7 +37,7 @@ from sluice.indicators.guard import GuardedSource
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import DEFAULT, Sources
 from sluice.kube.api_server import ApiServer
-from sluice.kube.cache import Cache, Key, Malformed, Workload, key_of
+from sluice.kube.cache import WATCHED, Cache, Key, Malformed, Workload, key_of
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import (
@@ -92,6 +92,7 @@ class Assembly:
         self.synced = False
         self.listed_anew = asyncio.Event()
         """Set when a watch has begun anew with a list."""
+        self.watched = [it for it in WATCHED if it.namespaced or settings.scope == "cluster"]
         self._settings = settings
         self._switch: KillSwitch | Unread | None = Unread()
         self._standings = Standings(
@@ -157,6 +158,7 @@ class Assembly:
             identity=settings.identity,
             clock=_utc_now,
             namespaces=settings.watch_namespaces,
+            sees_gates=settings.scope == "cluster",
         )
         burning = Burning(cache=self.cache, spent=self._objectives.spent)
         self.rollouts = (

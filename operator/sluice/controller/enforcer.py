@@ -182,7 +182,7 @@ class Enforcer:
                 killed=killed,
                 overrides=[one for one, _ in gathered.overrides],
             ),
-            gates=ruled.enforces and self._settings.gate == "native",
+            gates=ruled.enforces and self._settings.writes_gates,
             counts=ruled.enforces and ruled.decision.limit is not None,
         )
         live = await self._live(gathered, wishes)
@@ -226,7 +226,8 @@ class Enforcer:
                 now=this.now,
             )
         return Outcome(
-            elsewhere=self._settings.gate == "webhook",
+            elsewhere=self._settings.denied_elsewhere,
+            ungated=not (self._settings.writes_gates or self._settings.denied_elsewhere),
             rejected=await self._writer.gates(policy, existing, rendered.manifests),
             dropped=tuple(one.message for one in rendered.dropped),
         )

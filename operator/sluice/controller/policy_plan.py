@@ -38,6 +38,12 @@ from sluice.policy.status import active_overrides, began_and_ended, replaced, st
 
 _SHOWN = 3
 """Problems that are spelled out in a condition."""
+_UNGATED = (
+    "Nothing denies or warns at admission: this controller has rights in namespaces only (--scope "
+    "namespace), and admission policies are the cluster's. What else the stage asks for is carried "
+    "out, and the verdict API tells pipelines the decision. For denials have an administrator "
+    "install Sluice with scope: Cluster."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Outcome:
         problems: fields that are left alone because they are somebody else's.
         dropped: retained revisions that did not fit: a rollback to them is denied.
         elsewhere: whether another process denies changes, of which this one knows nothing.
+        ungated: whether nothing denies or warns, because this process has no right to have it done.
         remarks: what else to know of what is enforced.
         spared: what was to be suspended and goes on, and why.
     """
@@ -74,6 +81,7 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     dropped: tuple[str, ...] = ()
     elsewhere: bool = False
+    ungated: bool = False
     remarks: tuple[str, ...] = ()
     spared: tuple[str, ...] = ()
 
@@ -288,6 +296,8 @@ def _enforcing(decision: Decision, outcome: Outcome, switch: KillSwitch | None) 
     if decision.admission is not Admission.ALLOW and decision.effective is Admission.ALLOW:
         message = "Mode Observe records the decision and enforces nothing."
         return Claim(ConditionType.ENFORCING, "False", Reason.OBSERVE_ONLY, message)
+    if outcome.ungated and decision.effective is not Admission.ALLOW:
+        return Claim(ConditionType.ENFORCING, "False", Reason.NO_CLUSTER_RIGHTS, _UNGATED)
     reason = {
         Admission.ALLOW: Reason.NOTHING_TO_ENFORCE,
         Admission.WARN: Reason.WARN_ONLY,

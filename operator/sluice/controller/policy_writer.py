@@ -63,13 +63,16 @@ class PolicyWriter:
         identity: str,
         clock: Callable[[], datetime],
         namespaces: Collection[str] = (),
+        sees_gates: bool = True,
     ) -> None:
+        """`namespaces` are those that it works in; without `sees_gates` no gate is asked for."""
         self._api = api
         self._cache = cache
         self._metrics = metrics
         self._identity = identity
         self._clock = clock
         self._namespaces = namespaces
+        self._sees_gates = sees_gates
         self._bare: set[str] = set()
 
     def begin(self) -> None:
@@ -122,6 +125,8 @@ class PolicyWriter:
 
         Nothing is asked if none are `expected` and none were left when this was last looked at.
         """
+        if not self._sees_gates:
+            return Gates()
         if policy.metadata.uid in self._bare and not expected:
             return Gates()
         labels = f"{MANAGED_BY}={MANAGER},{POLICY_UID}={policy.metadata.uid}"
@@ -157,6 +162,8 @@ class PolicyWriter:
 
     async def sweep(self) -> None:
         """Delete the gates of policies that do not exist any more, where this process looks."""
+        if not self._sees_gates:
+            return
         uids = [self._cache.uid(key) for key in self._cache.keys(POLICIES)]
         try:
             found = await self._gates(f"{MANAGED_BY}={MANAGER},{POLICY_UID}")

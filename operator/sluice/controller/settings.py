@@ -5,9 +5,9 @@ A field's description is the flag's help text: see `sluice.cli.run`.
 
 import re
 import socket
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from sluice.settings import ProcessSettings, comma_separated
@@ -71,6 +71,12 @@ class Settings(ProcessSettings):
         default=(),
         description="Whose experiments stages may pause, by commas: chaos-mesh, litmus.",
     )
+    scope: Literal["cluster", "namespace"] = Field(
+        default="cluster",
+        description=(
+            "namespace: do without what is the cluster's, MetricSources and admission policies."
+        ),
+    )
     gate: Literal["native", "webhook"] = Field(
         default="native",
         description="What denies changes: admission policies written here, or `sluice gate`.",
@@ -85,6 +91,16 @@ class Settings(ProcessSettings):
     argocd_namespace: str = Field(
         default="argocd", description="The namespace of Argo CD's Applications."
     )
+    certificate_secret: str | None = Field(
+        default=None,
+        description="Keep the gate's certificate in this Secret, of its own namespace, renewed.",
+    )
+    certificate_days: float = Field(
+        default=90.0,
+        gt=0,
+        le=3650,
+        description="Days that such a certificate is valid; a third before its end it is renewed.",
+    )
     listen: str = Field(
         default="0.0.0.0:8080", description="Address of /metrics, /healthz and /readyz."
     )
@@ -98,7 +114,26 @@ class Settings(ProcessSettings):
         description="Name under which this process holds the Lease; the host's if left out.",
     )
 
+    @property
+    def writes_gates(self) -> bool:
+        """Whether denials are admission policies that this process writes."""
+        return self.gate == "native" and self.scope == "cluster"
+
+    @property
+    def denied_elsewhere(self) -> bool:
+        """Whether another process denies, of which this one knows nothing."""
+        return self.gate == "webhook"
+
     _split_tools = field_validator("chaos_tools", "resync", mode="before")(comma_separated)
+
+    @model_validator(mode="after")
+    def _has_namespaces(self) -> Self:
+        if self.scope == "namespace" and not self.watch_namespaces:
+            raise ValueError(
+                "--scope=namespace needs --watch-namespaces: without rights in the cluster a "
+                "controller works in the namespaces that it is told"
+            )
+        return self
 
     @field_validator("prometheus_url")
     @classmethod

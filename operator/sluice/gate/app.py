@@ -31,7 +31,7 @@ from sluice.telemetry import endpoints, logs
 
 _log = structlog.get_logger(__name__)
 _SWITCH_POLL = 5.0
-_CERTIFICATE_POLL = 10.0
+_CERTIFICATE_POLL = 2.0
 _REVISIONS_POLL = 0.5
 _LOST = 60.0
 """Seconds without the API server after which what is known is too old to deny anything by it."""

@@ -27,7 +27,7 @@ CHART = ROOT / "deploy/helm/sluice"
 REFERENCE = ROOT / "docs/reference/chart.md"
 OUTSIDE_OF_PODS = {"kubeconfig", "context"}
 """Settings that a pod has no use for."""
-VALUE_SETS = ("default", "namespaced", "full", "sources", "webhook")
+VALUE_SETS = ("default", "namespaced", "full", "sources", "unprivileged", "webhook")
 
 
 def render(helm: Helm, value_set: str, *arguments: str) -> list[dict[str, Any]]:
@@ -126,7 +126,11 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm, value_set: str) -> Non
             },
         ),
         ("webhook", {"gate": "webhook", "chaos_tools": ("litmus",)}),
-        ("namespaced", {"watch_namespaces": ("shop", "payments"), "leader_elect": False}),
+        (
+            "namespaced",
+            {"watch_namespaces": ("shop", "payments"), "leader_elect": False, "scope": "cluster"},
+        ),
+        ("unprivileged", {"watch_namespaces": ("sluice-system",), "scope": "namespace"}),
     ],
 )
 def test_the_controller_reads_the_settings_that_the_values_name(
@@ -347,8 +351,9 @@ def test_secrets_are_read_at_home_only_by_name_and_if_wanted_only_these(
         for rule in document.get("rules") or []
         if "secrets" in rule["resources"]
     ]
-    [(kind, namespace, rule)] = about_secrets
-    assert (kind, namespace) == ("Role", "sluice-system")
+    assert {(kind, where) for kind, where, _ in about_secrets} == {("Role", "sluice-system")}
+    # What comes after it is the gate's certificate, see test_gate.
+    (_, _, rule), *_ = about_secrets
     assert rule["verbs"] == ["get"]
     assert rule.get("resourceNames") == names
 
@@ -386,6 +391,10 @@ def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> Non
         ("leaderElection.enabled=false,replicas=2", "/replicas"),
         ("enforcement.gate=both", "/enforcement/gate"),
         ("enforcement.gate=webhook", "needs the gate: --set gate.enabled=true"),
+        ("scope=namespace", "/scope"),
+        ("scope=Namespace,enforcement.gate=webhook", "scope=Namespace has no webhook"),
+        ("scope=Namespace,prometheusUrl=", "scope=Namespace needs prometheusUrl"),
+        ("scope=Namespace,recordedEngine.enabled=true", "scope=Namespace has no recordedEngine"),
         ("fullnameOverride=Sluice", "/fullnameOverride"),
         ("extraArgs={interval=5}", "/extraArgs/0"),
         ("extraEnv={HTTPS_PROXY}", "/extraEnv/0"),
@@ -395,6 +404,8 @@ def test_a_release_of_another_name_keeps_apart_from_the_first(helm: Helm) -> Non
         ("gate.drain=61", "/gate/drain"),
         ("gate.failurePolicy=Open", "/gate/failurePolicy"),
         ("gate.certificate.caBundle=-----BEGIN", "/gate/certificate/caBundle"),
+        ("gate.enabled=true,gate.certificate.caBundle=Q0E=", "set both, or none"),
+        ("gate.certificate.days=0", "/gate/certificate/days"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(helm: Helm, setting: str, message: str) -> None:
@@ -404,6 +415,53 @@ def test_a_wrong_value_is_refused_by_name(helm: Helm, setting: str, message: str
     )
     assert answer.returncode != 0
     assert message in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("typo", "where", "what"),
+    [
+        ("prometheusURL=http://prometheus:9090", "/", "'prometheusURL' not allowed"),
+        ("watchNamespace={shop}", "/", "'watchNamespace' not allowed"),
+        ("watchNamespaces=shop", "/watchNamespaces", "want array"),
+        ("replicas='2'", "/replicas", "want integer"),
+        ("leaderElection=false", "/leaderElection", "want object"),
+        ("leaderelection.enabled=false", "/", "'leaderelection' not allowed"),
+        ("enforcement=webhook", "/enforcement", "want object"),
+        ("enforcement.gate=Native", "/enforcement/gate", "must be one of 'native', 'webhook'"),
+        ("scope=Namespaced", "/scope", "must be one of 'Cluster', 'Namespace'"),
+        ("gate.enable=true", "/gate", "'enable' not allowed"),
+        ("gate.enabled=yes", "/gate/enabled", "want boolean"),
+        ("gate.failurePolicy=fail", "/gate/failurePolicy", "must be one of 'Ignore', 'Fail'"),
+        ("gate.timeoutSeconds=2s", "/gate/timeoutSeconds", "want integer"),
+        ("gate.namespaceSelector.sluice=on", "/gate/namespaceSelector", "'sluice' not allowed"),
+        ("certificate.days=30", "/", "'certificate' not allowed"),
+        ("gate.certificate.certmanager.enabled=true", "/gate/certificate", "'certmanager' not"),
+        ("gate.certificate.secret=mine", "/gate/certificate", "'secret' not allowed"),
+        ("image=sluice:1", "/image", "want object"),
+        ("image.pullPolicy=always", "/image/pullPolicy", "must be one of 'Always'"),
+        ("imagePullSecrets={registry}", "/imagePullSecrets/0", "want object"),
+        ("serviceAccount.enabled=false", "/serviceAccount", "'enabled' not allowed"),
+        ("log.level=DEBUG", "/log/level", "must be one of 'debug'"),
+        ("resources.limit.memory=1Gi", "/resources", "'limit' not allowed"),
+        ("gate.resources.memory=1Gi", "/gate/resources", "'memory' not allowed"),
+        ("hooks.thaw=false", "/hooks", "'thaw' not allowed"),
+        ("commonLabels.tier=1", "/commonLabels/tier", "want string"),
+        ("tolerations.key=dedicated", "/tolerations", "want array"),
+        ("suspend.cronjobs=true", "/suspend", "'cronjobs' not allowed"),
+        ("argoRollouts=false", "/argoRollouts", "want object"),
+        ("overrideAuthor.deniedGroups=ci", "/overrideAuthor/deniedGroups", "want array"),
+    ],
+)
+def test_a_typical_typo_is_refused_with_its_place_and_what_is_wrong(
+    helm: Helm, typo: str, where: str, what: str
+) -> None:
+    answer = helm(
+        *("template", "sluice", CHART, "--values", HERE / "values/default.yaml"),
+        *("--set", typo),
+    )
+    assert answer.returncode != 0
+    [line] = [line for line in answer.stderr.splitlines() if f"at '{where.rstrip('/')}'" in line]
+    assert what in line
 
 
 def test_chart_and_package_have_one_version() -> None:

@@ -1,15 +1,15 @@
 """What the chart renders of the gate."""
 
-import base64
 from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
 
+from sluice.controller.webhook_certificate import CONFIGURATION as TRUSTING
+from sluice.controller.webhook_certificate import HOSTS
 from sluice.gate.settings import GateSettings
 from tests.unit.chart.conftest import Helm
-from tests.unit.chart.test_chart import CHART, HERE, environment, found, render
+from tests.unit.chart.test_chart import CHART, HERE, environment, found, is_hook, render
 
 CONFIGURATION = "ValidatingWebhookConfiguration"
 
@@ -111,28 +111,67 @@ def test_no_selector_of_the_controller_selects_a_pod_of_the_gate(helm: Helm) -> 
     assert found(documents, "Service", "sluice-gate")["spec"]["selector"].items() <= pods.items()
 
 
-def test_a_certificate_that_helm_makes_is_one_for_the_service_and_signed_by_its_bundle(
-    helm: Helm,
-) -> None:
-    documents = render(helm, "default", "--set", "gate.enabled=true")
-    data = found(documents, "Secret", "sluice-gate-certificate")["data"]
-    authority, issued = (
-        x509.load_pem_x509_certificate(base64.b64decode(data[key])) for key in ("ca.crt", "tls.crt")
-    )
-    issued.verify_directly_issued_by(authority)
-    names = issued.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert "sluice-gate.sluice-system.svc" in names.get_values_for_type(x509.DNSName)
-    for webhook in webhooks(documents).values():
-        assert webhook["clientConfig"]["caBundle"] == data["ca.crt"]
-    [volume] = found(documents, "Deployment", "sluice-gate")["spec"]["template"]["spec"]["volumes"]
-    assert volume["secret"]["secretName"] == "sluice-gate-certificate"
-
-
-def test_a_certificate_of_somebody_elses_is_used_and_none_made(helm: Helm) -> None:
+def test_the_controller_keeps_the_certificate_and_helm_has_nothing_of_it(helm: Helm) -> None:
     documents = render(helm, "full")
+    secret = found(documents, "Secret", "sluice-gate-tls")
+    assert (secret["type"], "data" in secret, "stringData" in secret) == ("Opaque", False, False)
+    assert secret["metadata"]["annotations"] == {
+        HOSTS: "sluice-gate.sluice-system.svc,sluice-gate.sluice-system",
+        TRUSTING: "sluice-gate",
+    }
+    for webhook in webhooks(documents).values():
+        assert webhook["clientConfig"]["service"]["name"] == "sluice-gate"
+        assert "caBundle" not in webhook["clientConfig"]
+    [volume, *_] = found(documents, "Deployment", "sluice-gate")["spec"]["template"]["spec"][
+        "volumes"
+    ]
+    assert volume["secret"]["secretName"] == "sluice-gate-tls"
+    assert [one["key"] for one in volume["secret"]["items"]] == ["tls.crt", "tls.key"]
+    given = environment(documents)
+    assert given["SLUICE_CERTIFICATE_SECRET"] == "sluice-gate-tls"
+    assert given["SLUICE_CERTIFICATE_DAYS"] == "30"
+
+
+def test_the_controller_may_write_the_one_secret_and_the_one_configuration(helm: Helm) -> None:
+    documents = render(helm, "full")
+    rules = {
+        (one["kind"], rule["resources"][0]): (rule["verbs"], rule.get("resourceNames"))
+        for one in documents
+        for rule in one.get("rules") or []
+        if "patch" in rule["verbs"] and not is_hook(one["metadata"])
+    }
+    assert rules["Role", "secrets"] == (["get", "patch"], ["sluice-gate-tls"])
+    about = "validatingwebhookconfigurations"
+    assert rules["ClusterRole", about] == (["get", "patch"], ["sluice-gate"])
+
+
+THEIRS = "gate.certificate.existingSecret=gate-tls,gate.certificate.caBundle=Q0E="
+
+
+@pytest.mark.parametrize(
+    ("value_set", "arguments", "secret"),
+    [
+        ("full", ("--set", THEIRS), "gate-tls"),
+        ("webhook", (), "sluice-gate-certificate"),
+        ("default", (), None),
+    ],
+)
+def test_where_somebody_else_keeps_the_certificate_the_controller_has_nothing_to_do_with_it(
+    helm: Helm, value_set: str, arguments: tuple[str, ...], secret: str | None
+) -> None:
+    documents = render(helm, value_set, *arguments)
     assert not [one for one in documents if one["kind"] == "Secret"]
-    volumes = found(documents, "Deployment", "sluice-gate")["spec"]["template"]["spec"]["volumes"]
-    assert volumes[0]["secret"]["secretName"] == "gate-tls"
+    assert "SLUICE_CERTIFICATE_SECRET" not in environment(documents)
+    rules = [rule for one in documents for rule in one.get("rules") or []]
+    assert not [one for one in rules if "validatingwebhookconfigurations" in one["resources"]]
+    assert not [one for one in rules if one["resources"] == ["secrets"] and "patch" in one["verbs"]]
+    if secret is not None:
+        pods = found(documents, "Deployment", "sluice-gate")["spec"]["template"]["spec"]
+        assert pods["volumes"][0]["secret"]["secretName"] == secret
+
+
+def test_the_authority_of_somebody_elses_certificate_is_trusted(helm: Helm) -> None:
+    documents = render(helm, "full", "--set", THEIRS)
     assert webhooks(documents)["hooks"]["clientConfig"]["caBundle"] == "Q0E="
 
 

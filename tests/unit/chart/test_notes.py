@@ -22,6 +22,8 @@ def notes(helm: Helm, value_set: str, *arguments: str) -> str:
         ("default", (), "first lifts everything that is frozen", "There is no source yet"),
         ("namespaced", (), "a namespace has no native gate of its own", "There is no source yet"),
         ("namespaced", (), "other namespaces than shop, payments do nothing", "Would a deployment"),
+        ("unprivileged", (), "NOTHING IS DENIED AT ADMISSION", "--clusterrole"),
+        ("unprivileged", (), "--role=sluice-overrider", "has no native gate of its own"),
         ("webhook", (), "so is the webhook's configuration", "a namespace has no native gate"),
         (
             "default",

@@ -34,6 +34,8 @@ class Cluster:
         self.objects: dict[tuple[str, str], Object] = {}
         self.refused: set[str] = set()
         self.user = "ann"
+        self.asked: set[str] = set()
+        """What was listed."""
 
     def put(self, resource: Resource, name: str, body: Object, **metadata: Any) -> None:
         found = {"name": name, "resourceVersion": "1", **metadata}
@@ -43,8 +45,15 @@ class Cluster:
         return {name for plural, name in self.objects if plural == resource.plural}
 
     async def list(
-        self, resource: Resource, *, namespace: str | None = None, labels: str = ""
+        self,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        metadata_only: bool = False,
     ) -> AsyncIterator[Object]:
+        del metadata_only
+        self.asked.add(resource.plural)
         wanted = dict(label.split("=") for label in labels.split(",") if "=" in label)
         for (plural, _), body in list(self.objects.items()):
             metadata = body["metadata"]
@@ -268,6 +277,30 @@ def test_before_an_uninstall_controllers_see_the_switch_first_and_policies_are_r
             "uid": f"uid-of-{cluster.user}",
         }
     ]
+
+
+def test_an_uninstall_tells_what_it_leaves(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thaw, "_SEEN_BY_ALL", 0.0)
+    for name in ("a", "b"):
+        labels = {"sluice.dev/ledger": "current", "sluice.dev/objective-uid": name}
+        where = {"namespace": "sluice-system", "labels": labels}
+        cluster.put(CONFIG_MAPS, f"sluice-ledger-{name}", {}, **where)
+    said = thaw_all("--uninstall").output
+    assert "left on purpose: the definitions *.sluice.dev with all their objects" in said
+    # The kill switch is a third one; it is told of apart.
+    assert "configmaps with what was counted, in namespace sluice-system" in said
+    assert cluster.names(CONFIG_MAPS) >= {"sluice-ledger-a", "sluice-ledger-b"}
+    assert "left on purpose" not in thaw_all().output
+
+
+def test_without_rights_in_the_cluster_no_admission_policy_is_asked_for(cluster: Cluster) -> None:
+    policy(cluster, "a")
+    said = thaw_all("--scope", "namespace", "--watch-namespaces", "shop")
+    assert said.exit_code == 0, said.output
+    assert not {one for one in cluster.asked if one.startswith("validating")}
+    assert annotations(cluster) == {}
 
 
 @pytest.mark.parametrize("user", ["ann", "system:serviceaccount:elsewhere:sluice"])

@@ -514,6 +514,30 @@ async def test_with_the_webhook_a_freeze_is_renewed_and_holds_no_policy_back() -
     assert (world.gates, world.held) == (0, False)
 
 
+async def test_without_rights_in_the_cluster_it_says_that_nothing_denies_and_does_the_rest() -> (
+    None
+):
+    world = World(sees_gates=False)
+    for verb in ("list", "apply", "delete"):
+        world.api.refuse(verb, POLICY_GATES, status=403)
+    world.policies = world.reconciler(scope="namespace", watch_namespaces="shop")
+    world.policy(stages=PAUSING)
+    world.budget(a=5)
+    await world.reconcile()
+    assert world.status.decision is not None
+    assert (world.status.decision.admission, world.paused) == ("Deny", True)
+    assert world.condition("Enforcing") == ("False", "NoClusterRights")
+    [enforcing] = [one for one in world.status.conditions if one.type == "Enforcing"]
+    assert enforcing.message.startswith("Nothing denies or warns at admission: ")
+    await world.writer.sweep()
+    world.wait(60, a=100)
+    await world.reconcile()
+    world.wait(2000, a=100)
+    await world.reconcile()
+    assert (world.paused, world.held) == (False, False)
+    assert world.condition("Enforcing") == ("True", "NothingToEnforce")
+
+
 async def test_a_cluster_that_has_no_native_admission_has_nothing_to_sweep() -> None:
     world = World()
     world.api.refuse("list", POLICY_GATES, status=404)

@@ -31,6 +31,9 @@ def test_the_environment_sets_and_a_flag_beats_it(monkeypatch: pytest.MonkeyPatc
         ("interval", "0", "greater than or equal to 1"),
         ("concurrency", "many", "valid integer"),
         ("log_format", "xml", "'json' or 'console'"),
+        ("scope", "namespace", "--scope=namespace needs --watch-namespaces"),
+        ("scope", "Namespace", "'cluster' or 'namespace'"),
+        ("certificate_days", "0", "greater than 0"),
         ("resync", "argocd,jenkins", "'argocd' or 'flux'"),
     ],
 )

@@ -150,7 +150,7 @@ def _owned(fields: Any) -> dict[str, Any]:
 class World:
     """One policy `shop/default`, its objectives, one Deployment, and time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sees_gates: bool = True) -> None:
         self.api = Table()
         self.cache = Cache()
         self.now = NOW
@@ -161,7 +161,12 @@ class World:
         api: Any = self.api
         self.standings = Standings(monotonic=lambda: self.elapsed, lasts=300)
         self.writer = PolicyWriter(
-            api=api, cache=self.cache, metrics=Metrics(), identity="test", clock=lambda: self.now
+            api=api,
+            cache=self.cache,
+            metrics=Metrics(),
+            identity="test",
+            clock=lambda: self.now,
+            sees_gates=sees_gates,
         )
         self.policies = self.reconciler()
         template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}}

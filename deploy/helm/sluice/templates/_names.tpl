@@ -56,3 +56,34 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "sluice.gate.serviceAccountName" -}}
 {{- .Values.gate.serviceAccount.name | default (printf "%s-gate" (include "sluice.fullname" .)) -}}
 {{- end -}}
+
+{{/* Whether there is a webhook, whose configuration is the cluster's; empty if not. */}}
+{{- define "sluice.gate.hasWebhook" -}}
+{{- if and .Values.gate.enabled (eq .Values.scope "Cluster") -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the controller keeps the webhook's certificate; empty if not. */}}
+{{- define "sluice.gate.keepsCertificate" -}}
+{{- $certificate := .Values.gate.certificate -}}
+{{- if and (include "sluice.gate.hasWebhook" .) (not (or $certificate.existingSecret $certificate.certManager.enabled)) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Of another name than cert-manager's: which of the two is changed without a moment in between. */}}
+{{- define "sluice.gate.secretName" -}}
+{{- $certificate := .Values.gate.certificate -}}
+{{- $kind := $certificate.certManager.enabled | ternary "certificate" "tls" -}}
+{{- $certificate.existingSecret | default (printf "%s-gate-%s" (include "sluice.fullname" .) $kind) -}}
+{{- end -}}
+
+{{/* The namespaces that are worked in, as JSON; all if there are none. */}}
+{{- define "sluice.namespaces" -}}
+{{- if and (eq .Values.scope "Namespace") (not .Values.watchNamespaces) -}}
+{{- list .Release.Namespace | toJson -}}
+{{- else -}}
+{{- .Values.watchNamespaces | toJson -}}
+{{- end -}}
+{{- end -}}
