@@ -10,7 +10,7 @@ import pytest
 from e2e.chart.conftest import CHART, Helm
 from e2e.chart.hook_jobs import HELD, HookJobs, gone, until_gone
 from e2e.harness import ControlPlane, NoPrometheus
-from e2e.stack import SERVICES, stack
+from e2e.stack import SERVICES, Controller, Stack, stack
 from e2e.story.manifests import stages
 from e2e.story.team import Team
 from sluice.api.crds import RESOURCES
@@ -78,33 +78,73 @@ def test_definitions_are_brought_up_to_date_by_upgrades_and_not_back_by_rollback
 
 @pytest.mark.prometheus
 @pytest.mark.parametrize("home", ["uninstalled"], indirect=True)
-def test_an_uninstall_thaws_what_is_frozen_and_lets_policies_and_switch_go(
+def test_a_freeze_and_what_was_counted_outlive_upgrade_and_rollback_and_an_uninstall_thaws(
     control_plane: ControlPlane, helm: Helm, home: str
 ) -> None:
-    """With a controller that goes on all the while: Helm takes its rights only afterwards."""
+    """At the uninstall the controller goes on: Helm takes its rights only afterwards."""
     values = ("--set", "overrideAuthor.enabled=false,rbac.aggregate=false,replicas=0")
-    helm("install", "leaving", str(CHART), "--namespace", home, *values, *HELD, "--no-hooks")
+    chart = ("leaving", str(CHART), *values, *HELD)
+    helm("install", *chart, "--namespace", home, "--no-hooks")
     account = control_plane.service_account_kubeconfig(home, "leaving-sluice")
     with ExitStack() as resources:
         try:
             found = resources.enter_context(stack(control_plane, account, SERVICES[:1]))
         except NoPrometheus as reason:
             pytest.skip(str(reason))
-        running = found.run("--namespace", home)
-        resources.callback(running.kill)
-        team = Team(found, home, found.take())
+        # Not in the release's own namespace: a freeze there would deny its upgrade as well.
+        shop = resources.enter_context(control_plane.namespace("outliving"))
+        team = Team(found, shop, found.take())
+        running = started(found, home, resources)
         team.start(stages=stages(pauseRollouts=True))
         team.freeze()
         team.until("paused", lambda: team.field("deployment", "web", ".spec.paused") == "true")
+        team.until_condition("Enforcing", "Enforced")
+        before = team.remembered()
+        assert before["undo records"]
+        for step in (("upgrade", *chart, "--set", "interval=30"), ("rollback", "leaving", "1")):
+            assert running.stop() == 0
+            counted = ledgers(control_plane, home)
+            helm(*step, "--namespace", home, "--no-hooks")
+            assert team.would_deploy().denied
+            running = started(found, home, resources)
+            until_looked_at(found, running)
+            assert team.remembered() == before
+            assert set(ledgers(control_plane, home)) == set(counted) != set()
+            assert team.would_deploy().denied
         jobs = HookJobs(control_plane, home)
         with jobs.running():
             helm("uninstall", "leaving", "--namespace", home, "--timeout", "110s")
-        assert f"errorbudgetpolicy {home}/default lifted" in jobs.outputs["leaving-sluice-thaw"]
-        left(control_plane, home)
+        told = jobs.outputs["leaving-sluice-thaw"]
+        assert f"errorbudgetpolicy {shop}/default lifted" in told
+        assert "left on purpose: the definitions *.sluice.dev with all their objects" in told
+        assert f"left on purpose: 1 configmaps with what was counted, in namespace {home}" in told
+        assert ledgers(control_plane, home) == counted
+        assert not gone(control_plane, "-n", shop, "slo", "availability")
+        until_gone(control_plane, "-n", home, "configmap", "sluice-kill-switch")
+        left(control_plane, shop)
+
+
+def started(found: Stack, home: str, resources: ExitStack) -> Controller:
+    """A controller of the release."""
+    running = found.run("--namespace", home)
+    resources.callback(running.kill)
+    return running
+
+
+def until_looked_at(found: Stack, running: Controller) -> None:
+    """Wait until it has decided some times."""
+    looks = 'sluice_evaluations_total{kind="errorbudgetpolicies",outcome="ok"}'
+    found.until("some looks", lambda: (running.metric(looks) or 0) > 3)
+
+
+def ledgers(plane: ControlPlane, namespace: str) -> dict[str, Any]:
+    """What was counted, by the ConfigMaps' names."""
+    items = plane.kubectl.json("-n", namespace, "get", "configmaps", "-l", "sluice.dev/ledger")
+    return {one["metadata"]["name"]: one["binaryData"] for one in items["items"]}
 
 
 def left(plane: ControlPlane, namespace: str) -> None:
-    """Nothing is enforced, and nothing keeps the policy or the switch."""
+    """Nothing is enforced, and nothing keeps the policy."""
     ours = ("-l", "app.kubernetes.io/managed-by=sluice")
     kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings"
     assert gone(plane, kinds, *ours)
@@ -112,6 +152,4 @@ def left(plane: ControlPlane, namespace: str) -> None:
     assert "paused" not in web["spec"]
     [policy] = plane.kubectl.json("-n", namespace, "get", "ebp")["items"]
     assert "finalizers" not in policy["metadata"]
-    until_gone(plane, "-n", namespace, "configmap", "sluice-kill-switch")
-    assert gone(plane, kinds, *ours)
     plane.kubectl("-n", namespace, "delete", "ebp", "--all", "--timeout=10s")
