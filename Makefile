@@ -94,10 +94,13 @@ bench-scale: setup tools ## Measure a controller with 100 and 1,000 objectives (
 bench-thaw: setup tools ## Thaw 500 held Deployments in waves and at once (about ten minutes)
 	exec python -m benchmarks.thaw
 
+soak: setup tools ## Watch a controller for an hour: does anything grow?
+	exec python -m benchmarks.soak
+
 wheel: setup ## Build the wheel into dist/
 	python -m hatchling build --target wheel
 
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-gate bench-recorded bench-scale bench-thaw wheel clean manifests
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-gate bench-recorded bench-scale bench-thaw soak wheel clean manifests

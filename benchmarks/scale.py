@@ -12,44 +12,24 @@ import os
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from benchmarks import exporter
-from benchmarks.processor import cpu
+from benchmarks.fleet import LOOKS, Fleet, fleet, samples, say, values
+from benchmarks.processor import cpu, peak_memory
 from benchmarks.report import RESULTS, environment, keep, show
-from e2e.harness import (
-    ControlPlane,
-    Daemon,
-    Prometheus,
-    Scope,
-    ScrapeTarget,
-    control_plane,
-    prometheus,
-    scope,
-    wait_until,
-)
-from e2e.harness.ports import free_port
-from e2e.stack import NAMESPACE, Controller, installed
+from e2e.harness import Prometheus
+from e2e.stack import Controller
 
 _SIZES = (100, 1000)
 _LARGE = 10_000
-_TOGETHER = 50
-_SCRAPED_EVERY = 60
 # Samples of two series a service that are loaded at the start, which takes minutes of 3 million.
 _SAMPLES = 3_000_000
 _LONGEST_HISTORY = 24.0
-_BEHIND = 5.0
-_GIVE_UP = 3600.0
-# Each look at its metrics is work for the controller, too, and counted.
-_LOOKS = 15.0
 # The lag that is shown is the worst of up to two minutes: those of the start are not counted.
 _SETTLING = 130.0
-_PATIENCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +82,7 @@ def main() -> int:
     loads = []
     for size in sizes:
         hours = options.history or min(_LONGEST_HISTORY, _SAMPLES / size / 2 / 60)
-        with _world(size, hours) as world:
+        with fleet(size, hours) as world:
             version = world.server.api("status/buildinfo")["version"]
             loads.append(_measure(world, options.minutes * 60, options.profile))
         if options.profile is None:
@@ -120,90 +100,18 @@ def _with_others(load: Load) -> list[dict[str, Any]]:
     return [by_size[size] for size in sorted(by_size)]
 
 
-def _say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _World:
-    """A cluster with objectives, and a Prometheus with what they are about."""
-
-    size: int
-    hours: float
-    plane: ControlPlane
-    kubeconfig: Path
-    server: Prometheus
-    processes: Scope
-
-
-@contextmanager
-def _world(size: int, hours: float) -> Iterator[_World]:
-    end = time.time() - _BEHIND
-    begin = end - hours * 3600
-    started = begin - 3600
-    _say(f"{size} objectives of services with {hours:g} hours of data")
-    with ExitStack() as stack:
-        plane = stack.enter_context(control_plane())
-        kubeconfig = stack.enter_context(installed(plane))
-        for number in range(0, size, _TOGETHER):
-            if number % 1000 == 0:
-                _say(f"{number} objectives applied")
-            plane.apply(*_namespace(number, min(size, number + _TOGETHER)))
-        address = stack.enter_context(exporter.exporter(size, started))
-        _say("loading the history into Prometheus")
-        server = stack.enter_context(
-            prometheus(
-                history=exporter.history(size, started, begin, end, _SCRAPED_EVERY),
-                targets=[ScrapeTarget(exporter.JOB, address, exporter.INSTANCE)],
-                interval=f"{_SCRAPED_EVERY}s",
-            )
-        )
-        processes = stack.enter_context(scope("sluice-scale-"))
-        yield _World(size, hours, plane, kubeconfig, server, processes)
-
-
-def _namespace(first: int, end: int) -> list[dict[str, Any]]:
-    """A namespace with the objectives from `first` up to `end`, and a policy about them all."""
-    namespace = f"team-{first // _TOGETHER}"
-    policy = {
-        "apiVersion": "sluice.dev/v1alpha1",
-        "kind": "ErrorBudgetPolicy",
-        "metadata": {"name": "default", "namespace": namespace},
-        "spec": {"objectives": {"selector": {}}},
-    }
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        *(_objective(namespace, number) for number in range(first, end)),
-        policy,
-    ]
-
-
-def _objective(namespace: str, number: int) -> dict[str, Any]:
-    total = f'{exporter.METRIC}{{service="{number}"}}'
-    bad = f'{exporter.METRIC}{{service="{number}",code=~"5.."}}'
-    return {
-        "apiVersion": "sluice.dev/v1alpha1",
-        "kind": "ServiceLevelObjective",
-        "metadata": {"name": f"service-{number}", "namespace": namespace},
-        "spec": {
-            "objective": "99.9",
-            "window": {"rolling": "30d"},
-            "indicator": {"ratio": {"total": {"metric": total}, "bad": {"metric": bad}}},
-        },
-    }
-
-
-def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
-    controller = _start(world, profile)
+def _measure(world: Fleet, seconds: float, profile: Path | None) -> Load:
+    profiled = ("-m", "cProfile", "-o", str(profile.resolve())) if profile else ()
+    controller = world.start(*profiled, "-m", "sluice", "run")
     pid, began = controller.daemon.pid, time.monotonic()
-    known_after = {share: _known(world, controller, share, began) for share in (0.5, 1.0)}
+    known_after = {share: world.known(controller, share, began) for share in (0.5, 1.0)}
     start_cpu = cpu(pid)
     machine, server_cpu = _machine_cpu(), cpu(world.server.pid)
     before, steady = _Counters.read(world.server, controller), time.monotonic()
     lag = 0.0
     while time.monotonic() - steady < seconds:
-        time.sleep(_LOOKS)
-        found = _samples(controller, "sluice_schedule_lag_seconds")
+        time.sleep(LOOKS)
+        found = samples(controller, "sluice_schedule_lag_seconds")
         if time.monotonic() - steady > _SETTLING:
             lag = max([lag, *found])
     minutes = (time.monotonic() - steady) / 60
@@ -216,7 +124,7 @@ def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
         known_after=known_after[1.0],
         start_cpu=round(start_cpu, 1),
         cpu=round((cpu(pid) - start_cpu) / minutes, 2),
-        memory=round(_peak_memory(pid)),
+        memory=round(peak_memory(pid)),
         queries=round(passed.queries / minutes),
         prometheus_cpu=round((cpu(world.server.pid) - server_cpu) / minutes, 2),
         writes=round(passed.writes / minutes),
@@ -224,38 +132,9 @@ def _measure(world: _World, seconds: float, profile: Path | None) -> Load:
         busy=round((_machine_cpu() - machine) / minutes),
         evaluation=round(passed.busy / max(1.0, passed.evaluations), 3),
     )
-    _say(f"measured: {load}")
+    say(f"measured: {load}")
     controller.stop()
     return load
-
-
-def _known(world: _World, controller: Controller, share: float, began: float) -> float:
-    """Seconds since `began` until this share of all budgets is known."""
-    said = time.monotonic()
-
-    def enough() -> bool:
-        nonlocal said
-        controller.daemon.check()
-        known = sum(_samples(controller, "sluice_objective_budget_known"))
-        if time.monotonic() - said > 60:
-            said = time.monotonic()
-            _say(f"{known:.0f} known; {cpu(controller.daemon.pid):.0f} s of processor time")
-        return known >= share * world.size
-
-    wait_until(enough, timeout=_GIVE_UP, what=f"{share:.0%} are known", interval=_LOOKS / 3)
-    return round(time.monotonic() - began, 1)
-
-
-def _start(world: _World, profile: Path | None) -> Controller:
-    port = free_port()
-    profiled = ["-m", "cProfile", "-o", str(profile.resolve())] if profile else []
-    command = [
-        *(sys.executable, *profiled, "-m", "sluice", "run"),
-        *("--prometheus-url", world.server.url, "--listen", f"127.0.0.1:{port}"),
-        *("--namespace", NAMESPACE, "--kubeconfig", str(world.kubeconfig)),
-    ]
-    daemon: Daemon = world.processes.start("sluice", command, grace=60.0)
-    return Controller(daemon, port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +156,10 @@ class _Counters:
         )
         duration = 'sluice_evaluation_duration_seconds_{}{{kind="servicelevelobjectives"}}'
         return cls(
-            queries=sum(sum(_values(own, beginning)) for beginning in handled),
-            writes=sum(_samples(controller, 'sluice_writes_total{outcome="ok"')),
-            evaluations=sum(_samples(controller, duration.format("count"))),
-            busy=sum(_samples(controller, duration.format("sum"))),
+            queries=sum(sum(values(own, beginning)) for beginning in handled),
+            writes=sum(samples(controller, 'sluice_writes_total{outcome="ok"')),
+            evaluations=sum(samples(controller, duration.format("count"))),
+            busy=sum(samples(controller, duration.format("sum"))),
         )
 
     def since(self, before: "_Counters") -> "_Counters":
@@ -293,36 +172,12 @@ class _Counters:
         )
 
 
-def _samples(controller: Controller, beginning: str) -> list[float]:
-    """The values of the controller's own samples that begin so; none if it does not answer."""
-    for _ in range(_PATIENCE):
-        status, text = controller.page("/metrics")
-        if status == HTTPStatus.OK:
-            return _values(text, beginning)
-        controller.daemon.check()
-    return []
-
-
-def _values(text: str, beginning: str) -> list[float]:
-    return [
-        float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(beginning)
-    ]
-
-
 def _machine_cpu() -> float:
     """Processor seconds of all processes so far. Source: proc(5), the first line of stat."""
     names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
     ticks = dict(zip(names, map(int, Path("/proc/stat").read_text().split()[1:9]), strict=True))
     idle = ticks["idle"] + ticks["iowait"]
     return (sum(ticks.values()) - idle) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_memory(pid: int) -> float:
-    """MiB. Source: proc(5), VmHWM of status."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError("the kernel does not tell a process' peak memory")
 
 
 def _show(loads: Sequence[Load]) -> None:
