@@ -11,6 +11,8 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
+# Side by side, tests are told how wide a terminal is, of which what goes into a pipe knows nothing.
+os.environ.pop("COLUMNS", None)
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
