@@ -240,6 +240,20 @@ async def test_a_secret_that_was_emptied_is_filled_and_what_gates_still_serve_st
     assert old.authority in world.kept.trusted
 
 
+async def test_after_a_leak_nothing_trusts_the_old_authority_as_the_guide_says() -> None:
+    world = World()
+    await world.certificate.keep()
+    leaked = world.kept.served
+    assert leaked is not None
+    del world.api.objects[WEBHOOK_CONFIGURATIONS.plural, NAME]
+    world.secret()
+    await world.certificate.keep()
+    world.configuration()
+    await world.certificate.keep()
+    assert world.sound()
+    assert leaked.authority not in world.kept.trusted
+
+
 async def test_without_a_configuration_the_certificate_is_kept_for_when_it_is_back() -> None:
     world = World()
     del world.api.objects[WEBHOOK_CONFIGURATIONS.plural, NAME]
