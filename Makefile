@@ -79,6 +79,9 @@ bench-accuracy: setup ## Compare measured budgets with the truth on both Prometh
 bench-cost: setup ## Count the samples that Prometheus reads (about two minutes; builds Sloth and Pyrra once)
 	exec python -m benchmarks.cost
 
+bench-crowd: setup tools ## Let 1,000 budgets fall at once, and recover (about fifteen minutes)
+	exec python -m benchmarks.crowd
+
 bench-engines: setup ## Compare the budgets of both engines (about three minutes)
 	exec python -m benchmarks.engines
 
@@ -103,4 +106,4 @@ wheel: setup ## Build the wheel into dist/
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-engines bench-gate bench-recorded bench-scale bench-thaw soak wheel clean manifests
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-crowd bench-engines bench-gate bench-recorded bench-scale bench-thaw soak wheel clean manifests
