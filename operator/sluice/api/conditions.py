@@ -71,6 +71,7 @@ def merge(
     return merged
 
 
-def _cut(message: str) -> str:
-    """`message` within the API's bound: the API server may quote 100 kB of an expression."""
+def _cut(text: str) -> str:
+    """`text` as one line, within the API's bound: others' words are quoted, of 100 kB at times."""
+    message = " ".join(text.split())
     return message if len(message) <= _LONGEST else f"{message[: _LONGEST - 3]}..."

@@ -5,6 +5,7 @@ Source of the protocol: prometheus.io/docs/prometheus/latest/querying/api.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from sluice.indicators.histogram import Histogram, read_histogram
 _BEGINNING = 80
 _LONGEST_WARNING = 200
 _NO_STORE = "No StoreAPIs matched"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def read_data(raw: Raw, where: str) -> Any:
     if raw.content_type != "application/json":
         return _not_json(raw, where)
     try:
-        answer = json.loads(raw.body)
+        answer = _loaded(raw.body)
     except (ValueError, RecursionError) as error:
         return _invalid(where, f"JSON that cannot be read ({error})")
     return _data(answer, raw.status, where)
@@ -87,6 +89,22 @@ def read_metric_type(data: Any, metric: str, where: str) -> str | Failure | None
         return next((str(entry["type"]) for entry in data.get(metric, [])), None)
     except (AttributeError, KeyError, TypeError):
         return _invalid(where, "metadata that are not those of metrics")
+
+
+def _loaded(body: bytes) -> Any:
+    """The JSON of `body`, in which every text can be written as UTF-8.
+
+    Half of a surrogate pair is none: it would end whatever writes it, a query or a condition.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    text = body.decode(errors="replace")
+    answer = json.loads(text)
+    if _SURROGATE.search(text) is None:
+        return answer
+    return json.loads(json.dumps(answer, ensure_ascii=False).encode(errors="replace"))
 
 
 def _data(answer: Any, status: int, where: str) -> Any:
@@ -117,11 +135,12 @@ def _missing(answer: dict[str, Any]) -> str:
     told = [str(one) for one in warnings] if isinstance(warnings, list) else [str(warnings)]
     amiss = (one for one in told if not one.startswith("PromQL ") and _NO_STORE not in one)
     found = next(amiss, "isPartial" if answer.get("isPartial") is True else "")
-    return " ".join(found.split())[:_LONGEST_WARNING]
+    return _one_line(found)[:_LONGEST_WARNING]
 
 
-def _error(kind: str, message: str, where: str) -> Failure:
+def _error(kind: str, text: str, where: str) -> Failure:
     """Prometheus' own error; `kind` is one of its error types."""
+    kind, message = _one_line(kind), _one_line(text)
     match kind:
         case "bad_data":
             return Failure(Reason.INVALID_QUERY, f"{where} refused a query: {message}")
@@ -138,7 +157,7 @@ def _error(kind: str, message: str, where: str) -> Failure:
 
 
 def _not_json(raw: Raw, where: str) -> Failure:
-    text = " ".join(raw.body.decode(errors="replace").split())[:_BEGINNING]
+    text = _one_line(raw.body.decode(errors="replace"))[:_BEGINNING]
     if raw.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Failure(Reason.SOURCE_ERROR, f"{where} answered HTTP {raw.status}: {text}")
     return _invalid(
@@ -149,7 +168,11 @@ def _not_json(raw: Raw, where: str) -> Failure:
 
 
 def _invalid(where: str, what: str) -> Failure:
-    return Failure(Reason.INVALID_RESPONSE, f"{where} answered {what}")
+    return Failure(Reason.INVALID_RESPONSE, f"{where} answered {_one_line(what)}")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _one_series(item: dict[str, Any], kind: str) -> Series:

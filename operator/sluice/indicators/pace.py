@@ -22,7 +22,7 @@ async def find_pace(source: Source, counters: Selector, now: float) -> int | Non
     if isinstance(found, Failure):
         return None
     most = max((value for series in found for value in series.values), default=0.0)
-    return _usual(HOUR / most) if most > 0 else None
+    return _usual(HOUR / most) if most >= 1 else None
 
 
 def _usual(seconds: float) -> int:

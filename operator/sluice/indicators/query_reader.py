@@ -150,7 +150,10 @@ class QueryReader:
         }
         named = {(str(side), str(part)): row for (side, part), row in members.items()}
         for series in answer:
-            row = named[series.labels[promql.SIDE], series.labels[promql.PART]]
+            labels = series.labels
+            row = named.get((labels.get(promql.SIDE, ""), labels.get(promql.PART, "")))
+            if row is None:
+                continue  # something between us and Prometheus answers what was not asked
             placed = grid.within(series.times, series.values)
             row[[*placed]] = [*placed.values()]
         return self._ambiguous(members) or members

@@ -249,9 +249,9 @@ def _place(times: list[float], found: list[float], grid: Grid, values: Floats) -
         if 0 <= index < grid.count:
             values[index] = found[0]
         return
-    indexes = np.rint((np.array(times) - grid.start) / grid.width).astype(np.int64) - 1
+    indexes = np.rint((np.array(times) - grid.start) / grid.width) - 1
     inside = (indexes >= 0) & (indexes < grid.count)
-    values[indexes[inside]] = np.array(found)[inside]
+    values[indexes[inside].astype(np.int64)] = np.array(found)[inside]
 
 
 def _values(parts: _Parts, counted: Counted) -> dict[Side, Floats]:

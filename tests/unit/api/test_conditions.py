@@ -67,6 +67,12 @@ def test_the_transition_time_moves_only_when_the_status_changes(
     assert condition.observed_generation == 2
 
 
+def test_a_message_is_one_line_whoever_wrote_it() -> None:
+    quoted = "refused a query:\n  1:5: parse error\r\n"
+    [condition] = merge([], [ready("False", message=quoted)], generation=1, now=NOW)
+    assert condition.message == "refused a query: 1:5: parse error"
+
+
 def test_a_condition_that_is_not_claimed_any_more_is_gone() -> None:
     stalled = Claim(ConditionType.STALLED, "True", Reason.INVALID_SPEC)
     before = merge([], [ready("False"), stalled], generation=1, now=THEN)

@@ -91,3 +91,26 @@ def test_an_answer_that_says_it_is_only_a_part_is_a_failure(
 )
 def test_remarks_about_a_query_are_no_failure(more: dict[str, object]) -> None:
     assert answered(**more) == EMPTY
+
+
+@pytest.mark.parametrize(
+    "half", [rb"\ud800", rb"\uDFFF", "\ud800".encode("utf-8", "surrogatepass")]
+)
+def test_half_of_a_surrogate_pair_can_be_written_again(half: bytes) -> None:
+    body = b'{"status": "error", "errorType": "bad_data", "error": "a' + half + b'"}'
+    found = read_data(Raw(422, "application/json", body), "it")
+    assert isinstance(found, Failure)
+    assert found.message.startswith("it refused a query: a")
+    found.message.encode()
+
+
+def test_a_whole_surrogate_pair_stays_what_it_is() -> None:
+    body = rb'{"status": "success", "data": "\ud83d\udea2"}'
+    assert read_data(Raw(200, "application/json", body), "it") == "🚢"
+
+
+def test_an_error_of_several_lines_is_told_in_one() -> None:
+    body = b'{"status": "error", "errorType": "bad_data", "error": "1:5:\\n  parse error"}'
+    found = read_data(Raw(422, "application/json", body), "it")
+    assert isinstance(found, Failure)
+    assert found.message == "it refused a query: 1:5: parse error"

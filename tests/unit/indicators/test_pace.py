@@ -48,7 +48,13 @@ async def test_an_interval_near_to_a_usual_one_is_that_one(samples: float, secon
 
 
 @pytest.mark.parametrize(
-    "answer", [[], [Series({}, [7.0], [0.0])], Failure(Reason.SOURCE_TIMEOUT, "slow")]
+    "answer",
+    [
+        [],
+        [Series({}, [7.0], [0.0])],
+        [Series({}, [7.0], [5e-324])],
+        Failure(Reason.SOURCE_TIMEOUT, "slow"),
+    ],
 )
 async def test_without_samples_or_an_answer_it_is_not_known(answer: Answer) -> None:
     assert await find_pace(Counting(answer), Selector("x"), 7.0) is None  # type: ignore[arg-type]

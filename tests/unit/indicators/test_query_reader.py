@@ -106,6 +106,15 @@ async def test_good_events_are_taken_from_all(backend: Backend, source: Promethe
     assert (await counts(source, Side.GOOD)).bad.tolist() == [1, 10, 0]
 
 
+async def test_series_that_were_not_asked_for_are_left_out(
+    backend: Backend, source: Prometheus
+) -> None:
+    backend.say(Side.TOTAL, 10, 10, 10)
+    backend.say(Side.BAD, 1, 0, 0)
+    backend.say(Side.GOOD, 5, 5, 5)
+    assert (await counts(source, Side.BAD)).bad.tolist() == [1, 0, 0]
+
+
 async def test_a_query_of_many_series_is_told_what_to_do(
     backend: Backend, source: Prometheus
 ) -> None:
