@@ -100,10 +100,13 @@ bench-thaw: setup tools ## Thaw 500 held Deployments in waves and at once (about
 soak: setup tools ## Watch a controller for an hour: does anything grow?
 	exec python -m benchmarks.soak
 
+fuzz: setup ## Try 10,000 hostile manifests of each kind, answers of a Prometheus, and freezes (needs hours of a busy machine)
+	SLUICE_FUZZ=10000 exec pytest tests/unit/fuzz --timeout=0
+
 wheel: setup ## Build the wheel into dist/
 	python -m hatchling build --target wheel
 
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-crowd bench-engines bench-gate bench-recorded bench-scale bench-thaw soak wheel clean manifests
+.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-crowd bench-engines bench-gate bench-recorded bench-scale bench-thaw soak fuzz wheel clean manifests
