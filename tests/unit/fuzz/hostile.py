@@ -10,6 +10,8 @@ EXAMPLES = int(os.environ.get("SLUICE_FUZZ") or 100)
 """How many of each: 100 with the fast tests; `make fuzz` sets 10,000."""
 
 fuzzed = settings(max_examples=EXAMPLES)
+seldom = settings(max_examples=max(10, EXAMPLES // 5))
+"""For what takes ten times as long as anything else to draw."""
 
 _TEXTS = [
     *(

@@ -12,7 +12,7 @@ from sluice.enforcement.freeze import Freeze
 from sluice.enforcement.native import render
 from tests.unit.fuzz.cel_skeleton import NotCelError, skeleton
 from tests.unit.fuzz.freezes import freezes, harmless
-from tests.unit.fuzz.hostile import fuzzed
+from tests.unit.fuzz.hostile import seldom
 
 
 def expressions(manifests: tuple[dict[str, Any], ...]) -> Iterator[str]:
@@ -26,7 +26,7 @@ def expressions(manifests: tuple[dict[str, Any], ...]) -> Iterator[str]:
             yield one["messageExpression"]
 
 
-@fuzzed
+@seldom
 @given(freezes())
 def test_no_name_label_or_image_becomes_code(freeze: Freeze) -> None:
     found = [*expressions(render(freeze).manifests)]
@@ -38,7 +38,7 @@ def test_no_name_label_or_image_becomes_code(freeze: Freeze) -> None:
         assert text.isascii()
 
 
-@fuzzed
+@seldom
 @given(freezes())
 def test_a_policy_can_be_sent_and_named_whatever_it_is_about(freeze: Freeze) -> None:
     manifests = render(freeze).manifests
