@@ -15,7 +15,7 @@ __all__ = ["everything", "start", "team"]
 @pytest.fixture(scope="package")
 def everything(control_plane: ControlPlane) -> Iterator[Stack]:
     """The chart, and Prometheus with a service for each test."""
-    with scene(control_plane, SERVICES[:18]) as found:
+    with scene(control_plane, SERVICES[:28]) as found:
         yield found
 
 

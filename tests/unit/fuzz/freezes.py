@@ -19,17 +19,18 @@ from sluice.enforcement.freeze import (
     Workload,
 )
 from sluice.enforcement.kinds import KINDS
-from tests.unit.fuzz.hostile import texts
+from tests.unit.fuzz.hostile import names, texts
 
 _EXPIRES = datetime(2026, 8, 20, 11, 4, tzinfo=UTC)
 _FEW = 2
 
 
-def freezes() -> st.SearchStrategy[Freeze]:
-    """Freezes with all that there can be in one."""
-    text = texts()
+def freezes(*, huge: bool = False) -> st.SearchStrategy[Freeze]:
+    """Freezes with all that there can be in one; with `huge` revisions that fit no expression."""
+    text = names()
+    deployed = texts() if huge else text
     few = st.lists(text, max_size=_FEW, unique=True).map(tuple)
-    pairs = st.dictionaries(text, text, max_size=_FEW)
+    pairs = st.dictionaries(deployed, deployed, max_size=_FEW)
     return st.builds(
         Freeze,
         namespace=text,
@@ -46,7 +47,7 @@ def freezes() -> st.SearchStrategy[Freeze]:
         exempt_users=few,
         change_types=few,
         change_type_key=text,
-        workloads=st.lists(_workloads(text, pairs), max_size=_FEW).map(tuple),
+        workloads=st.lists(_workloads(text, deployed, pairs), max_size=_FEW).map(tuple),
         overrides=st.lists(
             st.builds(Override, st.just(_EXPIRES), workloads=few, images=few), max_size=_FEW
         ).map(tuple),
@@ -71,7 +72,9 @@ def _selectors(text: st.SearchStrategy[str]) -> st.SearchStrategy[LabelSelector]
 
 
 def _workloads(
-    text: st.SearchStrategy[str], pairs: st.SearchStrategy[dict[str, str]]
+    text: st.SearchStrategy[str],
+    deployed: st.SearchStrategy[str],
+    pairs: st.SearchStrategy[dict[str, str]],
 ) -> st.SearchStrategy[Workload]:
     templates = st.fixed_dictionaries(
         {
@@ -80,7 +83,7 @@ def _workloads(
                 {
                     "containers": st.lists(
                         st.fixed_dictionaries(
-                            {"name": text, "image": text, "args": st.lists(text)}
+                            {"name": deployed, "image": deployed, "args": st.lists(deployed)}
                         ),
                         max_size=_FEW,
                     ),
@@ -115,17 +118,17 @@ def _limits(text: st.SearchStrategy[str]) -> st.SearchStrategy[Limit]:
 
 def harmless(freeze: Freeze) -> Freeze:
     """The same freeze with a harmless text in place of each: equal ones stay equal."""
-    names: dict[str, str] = {}
+    named: dict[str, str] = {}
 
     def name(text: str) -> str:
         # Sorted alike, as renders are ordered by name, and of one length.
-        return names.setdefault(text, "")
+        return named.setdefault(text, "")
 
     _each(freeze, name)
-    for number, text in enumerate(sorted(names)):
-        names[text] = f"t{number:04}"
+    for number, text in enumerate(sorted(named)):
+        named[text] = f"t{number:04}"
     kept = {"action", "kinds", "part", "kind", "operator"}
-    return _each(freeze, names.__getitem__, kept)
+    return _each(freeze, named.__getitem__, kept)
 
 
 def _each(
@@ -139,13 +142,13 @@ def _each(
         case tuple() | list():
             return type(value)(_each(one, change, kept) for one in value)
         case BaseModel():
-            names = type(value).model_fields.keys() - kept
+            members = type(value).model_fields.keys() - kept
             return value.model_copy(
-                update={it: _each(getattr(value, it), change, kept) for it in names}
+                update={it: _each(getattr(value, it), change, kept) for it in members}
             )
         case _ if is_dataclass(value) and not isinstance(value, type):
-            names = {it.name for it in fields(value)} - kept
-            return replace(value, **{it: _each(getattr(value, it), change, kept) for it in names})
+            members = {it.name for it in fields(value)} - kept
+            return replace(value, **{it: _each(getattr(value, it), change, kept) for it in members})
         case _:
             return value
 

@@ -95,7 +95,8 @@ _TEXTS = [
         "ß",
     ),
 ]
-_LENGTHS = (64, 254, 400, 70_000)
+_LENGTHS = (64, 254, 400)
+_HUGE = 70_000
 _NUMBERS: list[Any] = [
     *(0, -1, 1, 2**31, -(2**31), 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 2**64, 10**30, 10**400),
     *(0.0, -0.0, 0.1, 1e-9, 5e-324, 1e16, 1e22, 1e300, 1.7976931348623157e308, -1e308),
@@ -103,11 +104,16 @@ _NUMBERS: list[Any] = [
 ]
 
 
-def texts() -> st.SearchStrategy[str]:
-    """Strings: characters that mean something to some language, and any others."""
+def names() -> st.SearchStrategy[str]:
+    """Strings no longer than definitions admit: characters that mean something, and any others."""
     known = st.sampled_from(_TEXTS)
     joined = st.tuples(known, known, known).map("".join)
     return known | st.text(max_size=12) | joined | st.builds(_long, st.sampled_from(_LENGTHS))
+
+
+def texts() -> st.SearchStrategy[str]:
+    """The same, and huge ones."""
+    return names() | st.builds(_long, st.just(_HUGE))
 
 
 def _long(length: int) -> str:
