@@ -209,7 +209,10 @@ def scene(control_plane: ControlPlane) -> Iterator[Scene]:
         kubeconfig = resources.enter_context(installed(plane, *values))
         # It is called where this machine's gate is, in place of a Service.
         plane.kubectl("delete", "validatingwebhookconfiguration", NAME)
-        plane.apply(calling(rendered_chart("sluice", NAMESPACE), port, b""))
+        registration = calling(rendered_chart("sluice", NAMESPACE), port, b"")
+        # This is about trust: what passes because a busy machine is slow would look the same.
+        patient = [one | {"timeoutSeconds": 20} for one in registration["webhooks"]]
+        plane.apply(registration | {"webhooks": patient})
         plane.kubectl(
             *("-n", NAMESPACE, "annotate", "secret", SECRET, "--overwrite", f"{HOSTS}=127.0.0.1")
         )
