@@ -5,22 +5,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from e2e.stack import Controller, Stack, upgrade
 from e2e.story.conftest import Start
-from e2e.story.manifests import stages
+from e2e.story.manifests import deployment, stages
 from e2e.story.team import Team
 from sluice.enforcement.names import CONTENT_HASH
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
+pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(400)]
 
 ALONE = "--no-leader-elect"
 """A killed leader's Lease would have to expire first, which is tested elsewhere."""
 
 PAUSE = stages(pauseRollouts=True, annotate={"team.example/frozen": "yes"})
 OTHER = "of-another-version"
+OUTAGE = 75
+"""Seconds: longer than any request is waited for, and a watch without a bookmark."""
+OUTAGE_OF_ETCD = 20
+"""Seconds: longer than a write is waited for, with the API server's own patience."""
 RECORDED = {"spec.paused", "metadata.annotations[team.example/frozen]"}
 
 
@@ -85,26 +90,41 @@ def test_a_freeze_without_a_controller_ends_as_promised_and_is_taken_up_again_by
     thaw(team)
 
 
-def test_a_freeze_and_its_undo_records_outlive_an_api_server_that_crashes(
+def holds(team: Team, count: int) -> bool:
+    """Whether the team's policy governs so many workloads, and knows that each is held."""
+    found = team.status()["workloads"]
+    confirmed = [one for one in found["changed"] if one["confirmed"]]
+    return found["governed"] == count and len(confirmed) == count * len(RECORDED)
+
+
+def test_a_freeze_and_its_undo_records_outlive_long_outages_of_the_api_server_and_of_etcd(
     team: Team, everything: Stack, start: Start
 ) -> None:
-    if everything.plane.local is None:
-        pytest.skip(f"the API server of provider {everything.plane.provider} is not ours to stop")
+    plane = everything.plane
+    if plane.local is None:
+        pytest.skip(f"the API server of provider {plane.provider} is not ours to stop")
     running = start(ALONE)
     team.start(stages=PAUSE)
     freeze(team)
     before = team.remembered()
-    everything.plane.stop_api_server()
-    time.sleep(10)
-    everything.plane.start_api_server()
-    assert team.would_deploy().denied
-    assert team.remembered() == before
-    if running.daemon.exit_code is not None:  # a pod would be started again
-        assert running.daemon.exit_code != 0
-        running = start(ALONE)
-    until_evaluated(team, running)
-    assert team.remembered() == before
-    assert team.would_deploy().denied
+    for stop, begin, seconds in (
+        (plane.stop_api_server, plane.start_api_server, OUTAGE),
+        (plane.stop_etcd, plane.start_etcd, OUTAGE_OF_ETCD),
+    ):
+        stop()
+        time.sleep(seconds)
+        assert running.page("/healthz")[0] == 200
+        begin()
+        assert team.would_deploy().denied
+        until_evaluated(team, running)
+        assert team.remembered() == before
+        assert paused(team)
+        # It watches again.
+        seen = team.status()["workloads"]["governed"]
+        team.apply(deployment(f"after-{seconds}"))
+        team.until("one more is held", partial(holds, team, seen + 1))
+        before = team.remembered()
+    assert running.daemon.exit_code is None, running.daemon.tail()
     thaw(team)
     team.until_controllers_work()  # other tests need them
 

@@ -8,7 +8,7 @@ import pytest
 
 from e2e.faults.through import Through
 from e2e.harness import Call
-from e2e.harness.api_faults import broken, expired_within
+from e2e.harness.api_faults import broken, expired_within, refused
 from e2e.harness.api_proxy import Matches
 from e2e.stack import Service, Stack
 from e2e.story.manifests import deployment, objective
@@ -91,3 +91,22 @@ def test_what_was_deleted_while_a_watch_was_away_is_noticed_though_its_version_h
         # One watch that lists anew is reason enough to look at all names.
         assert rule.met != []
     assert running.daemon.exit_code is None, running.daemon.tail()
+
+
+def test_a_watch_that_is_refused_for_good_ends_the_controller_and_no_freeze(
+    proxied: Through, service: Service
+) -> None:
+    running = proxied.start()
+    with behind(proxied, "refused-for-good", service) as team:
+        team.start()
+        team.freeze()
+        before = team.remembered()
+        with proxied.proxy.when(a_watch, refused(410)):
+            proxied.proxy.cut()
+            team.until("ended", lambda: running.daemon.exit_code is not None, timeout=60)
+        assert running.daemon.exit_code != 0
+        assert team.would_deploy().denied
+        running = proxied.start()  # a pod is started again
+        team.service.recover()
+        team.until_stage("Healthy")
+        assert team.status()["history"][1:] == before["history"]

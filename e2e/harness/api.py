@@ -1,4 +1,4 @@
-"""The few requests that starting a control plane needs, quicker than by kubectl."""
+"""Requests of a control plane's administrator, quicker than by kubectl."""
 
 import http.client
 import json
@@ -19,7 +19,13 @@ class Api:
     key: Path
 
     def request(
-        self, method: str, path: str, body: object = None, *, timeout: float = 30.0
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = "application/json",
+        timeout: float = 30.0,
     ) -> tuple[int, Any]:
         """Send one request; a server that cannot be reached is status 0.
 
@@ -37,7 +43,7 @@ class Api:
                 method,
                 path,
                 body=None if body is None else json.dumps(body),
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": content_type},
             )
             answer = connection.getresponse()
             text = answer.read().decode()

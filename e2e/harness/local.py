@@ -86,7 +86,7 @@ class LocalControlPlane:
     def start_etcd(self) -> None:
         """Start etcd again, with what it stored, and wait until the API server is ready."""
         self._etcd = self._start_etcd()
-        wait_until(self._api().ready, timeout=_READY_SECONDS, what="the API server has an etcd")
+        wait_until(self.api().ready, timeout=_READY_SECONDS, what="the API server has an etcd")
 
     def _listening(self) -> None:
         for _ in range(_ATTEMPTS):
@@ -99,7 +99,7 @@ class LocalControlPlane:
 
     def _came_up(self) -> bool:
         """Wait for the API server; False when it could not have its port."""
-        api = self._api()
+        api = self.api()
 
         def ready_or_gone() -> bool:
             for daemon in [self._etcd, *self._daemons]:
@@ -135,14 +135,14 @@ class LocalControlPlane:
                 "labels": {"kubernetes.io/hostname": _NODE, "kubernetes.io/os": "linux"},
             },
         }
-        status, answer = self._api().request("POST", "/api/v1/nodes", node)
+        status, answer = self.api().request("POST", "/api/v1/nodes", node)
         if status != 201:
             raise DaemonFailedError(f"cannot create the node: {status} {json.dumps(answer)}")
 
     def _usable(self) -> bool:
         for daemon in [self._etcd, *self._daemons, self._api_server]:
             daemon.check()
-        api = self._api()
+        api = self.api()
         if self._programs.kube_controller_manager is not None:
             account = "/api/v1/namespaces/default/serviceaccounts/default"
             if api.request("GET", account)[0] != 200:
@@ -171,7 +171,8 @@ class LocalControlPlane:
             user=user,
         )
 
-    def _api(self) -> Api:
+    def api(self) -> Api:
+        """The administrator's requests to the API server."""
         certificates = self.files.certificates
         return Api(
             server=self.server,

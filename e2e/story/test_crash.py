@@ -1,6 +1,5 @@
 """The controller is killed at the worst moments: no wrong freeze, no orphaned pause."""
 
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -131,36 +130,3 @@ def test_a_deployment_recreated_while_it_was_away_is_not_touched(
     assert paused(team)
     notes = team.get("deployment", "web")["metadata"]["annotations"]
     assert notes["team.example/frozen"] == "yes"
-
-
-def test_killed_at_any_moment_it_leaves_no_orphaned_pause(team: Team, start: Start) -> None:
-    chance = random.Random(20)
-    names = [f"web-{number}" for number in range(10)]
-    running = start(ALONE)
-    # What is killed while waves go out is told in test_stagger.py; here all go at once.
-    recovery = {"above": "5", "for": "1s", "stagger": {"within": "0s"}}
-    team.start(*(deployment(name) for name in names), stages=PAUSE, recovery=recovery)
-    for round_ in range(6):
-        team.service.spend(90) if round_ % 2 == 0 else team.service.recover()
-        # Odd rounds end while a freeze is written or taken back, even ones soon after a start.
-        time.sleep(chance.uniform(0.2, 2.5) if round_ % 2 == 0 else chance.uniform(1.5, 4.0))
-        running.kill()
-        running = start(ALONE)
-    team.until_stage("Healthy")
-    team.freeze()
-
-    def fields(path: str) -> list[str]:
-        return team.kubectl("get", "deployments", "-o", f"jsonpath={path}").stdout.split()
-
-    team.until("all paused", lambda: fields("{.items[*].spec.paused}") == ["true"] * 11)
-    recorded = {one["name"] for one in team.status()["workloads"]["changed"]}
-    assert recorded == {"web", *names}
-    team.service.recover()
-    team.until_stage("Healthy")
-    team.until("none paused", lambda: fields("{.items[*].spec.paused}") == [])
-    notes = "{.items[*].metadata.annotations.team\\.example/frozen}"
-    undo = "{.items[*].metadata.annotations.sluice\\.dev/undo}"
-    assert fields(notes) == fields(undo) == []
-    team.until("no records", lambda: team.status()["workloads"]["changed"] == [])
-    team.until("no gates", lambda: team.gates() == [])
-    assert "finalizers" not in team.get(POLICY, "default")["metadata"]

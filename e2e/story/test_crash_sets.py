@@ -1,8 +1,6 @@
 """The controller is killed while it holds StatefulSets and DaemonSets; they come back as before."""
 
 import json
-import random
-import time
 from typing import Any
 
 import pytest
@@ -100,23 +98,3 @@ def test_killed_between_the_thaw_and_its_record_it_leaves_what_the_owner_set_sin
     team.until("no records", lambda: team.status()["workloads"]["changed"] == [])
     assert team.field("statefulset", "web", ".spec.updateStrategy.rollingUpdate.partition") == "1"
     assert strategies(team)["daemonset"] == BEFORE["daemonset"]
-
-
-def test_killed_at_any_moment_it_gives_every_strategy_back(team: Team, start: Start) -> None:
-    chance = random.Random(20)
-    names = [f"web-{number}" for number in range(4)]
-    running = start(ALONE)
-    create(team, *names)
-    team.start(stages=PAUSE)
-    for round_ in range(6):
-        team.service.spend(90) if round_ % 2 == 0 else team.service.recover()
-        # Odd rounds end while a freeze is written or taken back, even ones soon after a start.
-        time.sleep(chance.uniform(0.2, 2.5) if round_ % 2 == 0 else chance.uniform(1.5, 4.0))
-        running.kill()
-        running = start(ALONE)
-    team.until_stage("Healthy")
-    team.freeze()
-    team.until("all held", lambda: all(strategies(team, it) == HELD for it in names))
-    team.service.recover()
-    team.until_stage("Healthy")
-    team.until("all given back", lambda: given_back(team, *names))
