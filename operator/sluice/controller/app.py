@@ -273,9 +273,15 @@ async def _keep_rules(parts: Assembly) -> None:
 
 
 async def _poll_switch(parts: Assembly, namespace: str) -> None:
+    away = False
     while True:
         try:
             parts.switch(await kill_switch.read(parts.api, namespace=namespace))
         except ApiError as error:
             _log.warning("kill switch not read; it stays as it was", error=error.message)
+            away = True
+        else:
+            if away:  # After minutes without an API server evaluations wait for minutes, too.
+                parts.dispatcher.try_again()
+            away = False
         await asyncio.sleep(_SWITCH_POLL)

@@ -116,6 +116,12 @@ class Dispatcher:
         self._schedule.put(key, self._monotonic() + after)
         self._wake.set()
 
+    def try_again(self) -> None:
+        """Evaluate now all that failed the last time: what was in the way is gone."""
+        for key in list(self._failures):
+            del self._failures[key]
+            self.now(key)
+
     async def run(self) -> None:
         """Work the schedule off, for ever; cancelled, it cancels what is under way.
 

@@ -51,6 +51,32 @@ async def test_an_object_whose_evaluation_fails_does_not_disturb_the_others() ->
     assert metrics.evaluations.labels("things", "error")._value.get() == 1
 
 
+async def test_what_failed_is_tried_again_when_what_was_in_the_way_is_gone() -> None:
+    failed, done, away = asyncio.Event(), asyncio.Event(), True
+
+    async def reconcile(key: Key) -> float | None:
+        if not away:
+            done.set()
+            return 60.0
+        if made._failures.get(key, 0) == 1:
+            failed.set()
+        raise ApiError(status=0, reason="Unreachable", message="away")
+
+    made, _ = dispatcher(reconcile)
+    made._failures[A] = 5
+    made.now(A)
+    made.now(B)
+    task = asyncio.create_task(made.run())
+    await asyncio.wait_for(failed.wait(), 10)
+    away = False
+    made.try_again()
+    # On its own A would wait for half a minute.
+    await asyncio.wait_for(done.wait(), 0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert made._failures == {}
+
+
 async def test_one_object_is_never_evaluated_twice_at_once() -> None:
     done, under_way, most, count = asyncio.Event(), 0, 0, 0
 
