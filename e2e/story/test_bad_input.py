@@ -223,13 +223,14 @@ def test_whatever_the_source_answers_is_said_and_harms_nobody_else(
     prom.answer = None
     spoilt.until_condition("Ready", "Reconciled", of=OBJECTIVE, name="spoilt")
     spoilt.service.spend(30)
-    # Of the budget of 24 hours, 30 %; the window is up to an hour longer, by the time of the hour.
+    # Of the budget of 24 hours, 30 %. By the time of the hour the window is up to an hour longer,
+    # or has left behind as much of the first of these hours as has passed since they were written.
     spoilt.until(
         "measured again",
         lambda: (
             30 * 24 / 25
             <= float(spoilt.get(OBJECTIVE, "spoilt")["status"]["errorBudget"]["consumed"])
-            <= 30
+            <= 30 * 24 / 23
         ),
     )
 
