@@ -69,6 +69,11 @@ e2e: setup tools ## Run the end-to-end tests only
 	pytest $(SIDE_BY_SIDE) e2e $(PYTEST)
 	echo "END-TO-END TESTS PASSED"
 
+test-oldest: setup tools ## Run what meets the API server most on the oldest Kubernetes that is supported (builds it first)
+	SLUICE_KUBERNETES=oldest pytest $(SIDE_BY_SIDE) e2e/manifests e2e/chart e2e/gate/test_verdicts.py e2e/gate/test_webhook.py \
+	  e2e/story/test_story.py e2e/story/test_modes.py e2e/story/test_overrides.py e2e/story/test_workloads.py $(PYTEST)
+	echo "TESTS PASSED"
+
 demo: setup ## Tell the story on a real control plane; KEEP=1 leaves it up to play with
 	@python -m e2e.harness build --cluster >/dev/null
 	exec python -m e2e.demo $(if $(KEEP),--keep)
@@ -109,4 +114,4 @@ wheel: setup ## Build the wheel into dist/
 clean: ## Remove what was built here (not the cache of tools)
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup lock crds lint format tools unit test e2e demo bench-accuracy bench-cost bench-crowd bench-engines bench-gate bench-recorded bench-scale bench-thaw soak fuzz wheel clean manifests
+.PHONY: help setup lock crds lint format tools unit test test-oldest e2e demo bench-accuracy bench-cost bench-crowd bench-engines bench-gate bench-recorded bench-scale bench-thaw soak fuzz wheel clean manifests

@@ -53,10 +53,10 @@ def etcd(files: Files) -> list[str]:
     ]
 
 
-def api_server(files: Files, address: str, port: int) -> list[str]:
+def api_server(
+    files: Files, address: str, port: int, *, structured_authentication: bool = True
+) -> list[str]:
     """Flags of kube-apiserver."""
-    authentication = files.directory / "authentication.yaml"
-    authentication.write_text(_AUTHENTICATION)
     certificates = files.certificates
     return [
         f"--etcd-servers=unix://{files.etcd_socket}",
@@ -65,7 +65,7 @@ def api_server(files: Files, address: str, port: int) -> list[str]:
         f"--tls-cert-file={certificates / 'apiserver.crt'}",
         f"--tls-private-key-file={certificates / 'apiserver.key'}",
         f"--client-ca-file={files.authority}",
-        f"--authentication-config={authentication}",
+        *(_authentication(files) if structured_authentication else ()),
         "--authorization-mode=Node,RBAC",
         f"--service-account-issuer={_ISSUER}",
         f"--service-account-key-file={certificates / 'service-account.pub'}",
@@ -75,6 +75,12 @@ def api_server(files: Files, address: str, port: int) -> list[str]:
         "--allow-privileged=true",
         "--profiling=false",
     ]
+
+
+def _authentication(files: Files) -> list[str]:
+    configuration = files.directory / "authentication.yaml"
+    configuration.write_text(_AUTHENTICATION)
+    return [f"--authentication-config={configuration}"]
 
 
 def controller_manager(files: Files, kubeconfig: Path) -> list[str]:

@@ -95,6 +95,14 @@ CONTROLPLANE = GoTool(
     versioned_by="k8s.io/kubernetes",
     variables=_KUBERNETES_VARIABLES,
 )
+CONTROLPLANE_OLDEST = GoTool(
+    name="controlplane",
+    module="kubernetes-oldest",
+    package=".",
+    usual="5-8 minutes the first time, on two cores",
+    versioned_by="k8s.io/kubernetes",
+    variables=_KUBERNETES_VARIABLES,
+)
 KWOK = GoTool(
     name="kwok",
     module="kwok",

@@ -22,7 +22,12 @@ _STAGES = Path(__file__).parent / "kwok.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The commands that a control plane is made of; one that is None is left out."""
+    """The commands that a control plane is made of; one that is None is left out.
+
+    Attributes:
+        structured_authentication: whether the API server knows `AuthenticationConfiguration` v1,
+            as it does since Kubernetes 1.34.
+    """
 
     etcd: Sequence[str]
     kube_apiserver: Sequence[str]
@@ -30,6 +35,7 @@ class Programs:
     kube_scheduler: Sequence[str] | None
     kwok: Sequence[str] | None
     certs: Path
+    structured_authentication: bool = True
 
     @property
     def rolls_out(self) -> bool:
@@ -185,7 +191,13 @@ class LocalControlPlane:
         return self._start("etcd", self._programs.etcd, flags.etcd(self.files))
 
     def _start_api_server(self) -> Daemon:
-        arguments = [*flags.api_server(self.files, LOOPBACK, self._port), *self._extra]
+        arguments = flags.api_server(
+            self.files,
+            LOOPBACK,
+            self._port,
+            structured_authentication=self._programs.structured_authentication,
+        )
+        arguments += self._extra
         return self._start("kube-apiserver", self._programs.kube_apiserver, arguments)
 
     def _add(self, name: str, program: Sequence[str], arguments: list[str]) -> None:

@@ -4,8 +4,26 @@ import os
 import shutil
 from pathlib import Path
 
-from e2e.harness.gotools import CERTS, CONTROLPLANE, HELM, KWOK, NoGoError, built
+from e2e.harness.gotools import (
+    CERTS,
+    CONTROLPLANE,
+    CONTROLPLANE_OLDEST,
+    HELM,
+    KWOK,
+    GoTool,
+    NoGoError,
+    built,
+)
 from e2e.harness.local import Programs
+
+RELEASE = "SLUICE_KUBERNETES"
+"""Names the release of the control plane that is built: `newest` if it is not set."""
+
+_RELEASES = {"newest": CONTROLPLANE, "oldest": CONTROLPLANE_OLDEST}
+
+
+class UnknownReleaseError(ValueError):
+    """A release of Kubernetes is asked for that there is no module of."""
 
 
 def kubectl() -> Path:
@@ -37,20 +55,36 @@ def helm() -> Path:
 
 
 def built_programs() -> Programs:
-    """A whole control plane built from source.
+    """A whole control plane built from source, of the release that `SLUICE_KUBERNETES` names.
+
+    etcd is that of the newest release, whatever the others are of.
 
     Raises:
         NoGoError: when it has to be built and there is no Go.
+        UnknownReleaseError: there is no such release here.
     """
-    binary = str(built(CONTROLPLANE))
+    etcd, kubernetes = str(built(CONTROLPLANE)), str(built(kubernetes_tool()))
     return Programs(
-        etcd=[binary, "etcd"],
-        kube_apiserver=[binary, "kube-apiserver"],
-        kube_controller_manager=[binary, "kube-controller-manager"],
-        kube_scheduler=[binary, "kube-scheduler"],
+        etcd=[etcd, "etcd"],
+        kube_apiserver=[kubernetes, "kube-apiserver"],
+        kube_controller_manager=[kubernetes, "kube-controller-manager"],
+        kube_scheduler=[kubernetes, "kube-scheduler"],
         kwok=[str(built(KWOK))],
         certs=built(CERTS),
+        structured_authentication=kubernetes_tool() is CONTROLPLANE,
     )
+
+
+def kubernetes_tool() -> GoTool:
+    """What the control plane is built from.
+
+    Raises:
+        UnknownReleaseError: `SLUICE_KUBERNETES` names none that is here.
+    """
+    name = os.environ.get(RELEASE) or "newest"
+    if name not in _RELEASES:
+        raise UnknownReleaseError(f"{RELEASE}={name}: write {' or '.join(_RELEASES)}")
+    return _RELEASES[name]
 
 
 def asset_programs(directory: Path) -> Programs:

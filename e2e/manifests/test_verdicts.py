@@ -1,6 +1,8 @@
 """Good and bad manifests, and what the API server says to the person who applies them."""
 
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from e2e.harness import ControlPlane
+from e2e.harness.programs import RELEASE
 from sluice.api import API_VERSION
 from sluice.api.crds import RESOURCES
 
@@ -31,6 +34,15 @@ def _manifest(kind: str, case: dict[str, Any]) -> str:
     return json.dumps({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, **spec})
 
 
+def told(refused: str) -> str:
+    """What is to be read of a refusal: of an older release the field, the rest is worded anew."""
+    if os.environ.get(RELEASE, "newest") == "newest":
+        return refused
+    field = re.match(r"[\w.\[\]]+", refused)
+    assert field is not None
+    return field[0]
+
+
 @pytest.mark.parametrize(("kind", "case"), list(_cases()))
 def test_the_api_server_says(
     control_plane: ControlPlane, namespace: str, kind: str, case: dict[str, Any]
@@ -42,7 +54,7 @@ def test_the_api_server_says(
     )
     if "refused" in case:
         assert answer.returncode != 0
-        assert case["refused"] in answer.stderr
+        assert told(case["refused"]) in answer.stderr
     else:
         assert answer.returncode == 0, answer.stderr
         # What the API server lets in, with its defaults, the controller must be able to read.
