@@ -1,10 +1,10 @@
 """Which objects a stage suspends, and which it spares so that the way out stays open. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sluice.api.override import Effect, GateOverride
+from sluice.api.owners import controller_of
 from sluice.api.policy import ErrorBudgetPolicy, Mode
 from sluice.controller.suspendable import Suspendable
 from sluice.enforcement.kinds import SUSPENDED
@@ -61,7 +61,7 @@ def suspended(
     names, spared = [], []
     for one in there.objects:
         labels = dict(one["metadata"].get("labels") or {})
-        if one["kind"] not in wanted or _controlled(one) or not selector.matches(labels):
+        if one["kind"] not in wanted or controller_of(one) or not selector.matches(labels):
             continue
         name = WorkloadName(one["kind"], one["metadata"]["name"])
         if (ours := own(one)) is not None:
@@ -74,7 +74,3 @@ def suspended(
         if kind in wanted
     ]
     return Suspended(tuple(names), tuple(spared))
-
-
-def _controlled(live: Mapping[str, Any]) -> bool:
-    return any(owner.get("controller") for owner in live["metadata"].get("ownerReferences") or [])

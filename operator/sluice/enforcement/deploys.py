@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sluice.api.base import parse_time
+from sluice.api.owners import controller_of
 from sluice.enforcement.kinds import KINDS
 from sluice.policy.fingerprint import fingerprint
 from sluice.policy.limit import Deployed, declarations
@@ -20,7 +21,7 @@ def deployed(retained: Iterable[Object]) -> Mapping[str, list[Deployed]]:
     """
     found: dict[str, list[Deployed]] = defaultdict(list)
     for one in retained:
-        owner = _controller(one)
+        owner = controller_of(one)
         kind = KINDS.get(owner.get("kind", ""))
         created = one["metadata"].get("creationTimestamp")
         if kind is None or kind.retained_as != one["kind"] or not created:
@@ -31,8 +32,3 @@ def deployed(retained: Iterable[Object]) -> Mapping[str, list[Deployed]]:
             template = fingerprint(revision.template)
             found[owner["uid"]].append(Deployed(parse_time(created), template, notes))
     return found
-
-
-def _controller(retained: Object) -> Mapping[str, Any]:
-    owners = retained["metadata"].get("ownerReferences") or []
-    return next((owner for owner in owners if owner.get("controller")), {})

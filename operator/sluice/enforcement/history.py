@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sluice.api.owners import controller_of
 from sluice.enforcement.freeze import Workload
 from sluice.enforcement.kinds import KINDS
 from sluice.enforcement.revisions import images
@@ -19,7 +20,11 @@ def workload(live: Object, retained: Iterable[Object]) -> Workload:
     """
     kind = KINDS[live["kind"]]
     uid = live["metadata"]["uid"]
-    owned = [it for it in retained if it["kind"] == kind.retained_as and _controller(it) == uid]
+    owned = [
+        it
+        for it in retained
+        if it["kind"] == kind.retained_as and controller_of(it).get("uid") == uid
+    ]
     revisions = [found for it in owned if (found := kind.revision(it)) is not None]
     template = (live.get("spec") or {}).get("template")
     return Workload(
@@ -30,8 +35,3 @@ def workload(live: Object, retained: Iterable[Object]) -> Workload:
         revisions=tuple(sorted(revisions, key=lambda one: one.number, reverse=True)),
         fills_in=kind.fills_in,
     )
-
-
-def _controller(retained: Object) -> str | None:
-    owners = retained["metadata"].get("ownerReferences") or []
-    return next((owner.get("uid") for owner in owners if owner.get("controller")), None)

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from sluice.enforcement.freeze import Revision
+from sluice.policy.numbering import revision_number
 
 REVISION = "deployment.kubernetes.io/revision"
 """The annotation of a Deployment and its ReplicaSets that numbers revisions."""
@@ -23,7 +24,6 @@ ROLLOUTS_HASH_LABEL = "rollouts-pod-template-hash"
 
 _HASH_LABELS = frozenset({"pod-template-hash", ROLLOUTS_HASH_LABEL})
 _PATCH_KEY = "$patch"
-_INT64_DIGITS = 19
 
 Object = Mapping[str, Any]
 
@@ -79,14 +79,6 @@ def of_controller_revision(found: Object) -> Revision | None:
 
 def _number(replica_set: Object, annotation: str) -> int:
     return revision_number((replica_set["metadata"].get("annotations") or {}).get(annotation) or "")
-
-
-def revision_number(text: str) -> int:
-    """A revision's number as annotations have it; 0 for what is none.
-
-    They are anybody's to edit, and Python refuses to read a number of 5,000 digits.
-    """
-    return int(text) if text.isdecimal() and len(text) <= _INT64_DIGITS else 0
 
 
 def images(template: Object) -> dict[str, str]:

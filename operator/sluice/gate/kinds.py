@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from sluice.api.base import parse_time
+from sluice.api.owners import controller_of
 from sluice.kube import resources
 from sluice.kube.resources import REPLICA_SETS, Resource
 from sluice.policy.fingerprint import Fingerprint, fingerprint
 from sluice.policy.limit import declarations
+from sluice.policy.numbering import had_lower_number, revision_number
 
 Object = Mapping[str, Any]
 
@@ -38,10 +40,7 @@ _HOOKS = {"argocd.argoproj.io/hook": "PreSync", "helm.sh/hook": "pre-upgrade"}
 _HASH_LABELS = ("rollouts-pod-template-hash", "pod-template-hash")
 _NUMBERS = ("rollout.argoproj.io/revision", "deployment.kubernetes.io/revision")
 _FORMERLY = ("rollout.argoproj.io/revision-history", "deployment.kubernetes.io/revision-history")
-"""Annotations with the numbers that a ReplicaSet had before it was rolled back to. Argo Rollouts
-writes the present one there as well, when nothing but annotations has changed."""
-
-_INT64_DIGITS = 19
+"""Annotations with the numbers that a ReplicaSet had before it was rolled back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def labels_of(kind: str, body: Object) -> dict[str, str]:
 
 def is_controlled(body: Object) -> bool:
     """Whether a controller owns the object."""
-    return any(owner.get("controller") for owner in body["metadata"].get("ownerReferences") or [])
+    return bool(controller_of(body))
 
 
 def deploys(body: Object) -> Fingerprint | None:
@@ -128,9 +127,8 @@ def retained(resource: Resource, body: Object) -> Retained | None:
         TypeError: its template is none.
     """
     metadata = body["metadata"]
-    owners = metadata.get("ownerReferences") or []
-    owner = next((one for one in owners if one.get("controller")), None)
-    if owner is None or owner.get("kind") not in _KIND_OF:
+    owner = controller_of(body)
+    if owner.get("kind") not in _KIND_OF:
         return None
     if resource is REPLICA_SETS:
         template, number = body["spec"]["template"], _first(metadata, "annotations", _NUMBERS)
@@ -139,21 +137,16 @@ def retained(resource: Resource, body: Object) -> Retained | None:
         number = str(body.get("revision", ""))
     if template is None:
         return None
-    current, formerly = _number(number), _first(metadata, "annotations", _FORMERLY)
+    current, formerly = revision_number(number), _first(metadata, "annotations", _FORMERLY)
     return Retained(
         owner=owner["uid"],
         number=current,
         deploys=fingerprint(template),
         hash=_first(metadata, "labels", _HASH_LABELS),
-        returned=any(_number(one) < current for one in formerly.split(",") if one),
+        returned=had_lower_number(current, formerly),
         created=parse_time(stamp) if (stamp := metadata.get("creationTimestamp")) else None,
         annotations=declarations(metadata.get("annotations")),
     )
-
-
-def _number(text: str) -> int:
-    """Anybody may edit annotations, and Python refuses to read a number of 5,000 digits."""
-    return int(text) if text.isdecimal() and len(text) <= _INT64_DIGITS else 0
 
 
 def _first(metadata: Object, field: str, keys: tuple[str, ...]) -> str:

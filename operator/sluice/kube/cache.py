@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from sluice.api.correction import BudgetCorrection
 from sluice.api.override import GateOverride
+from sluice.api.owners import controller_of
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.reading import read
 from sluice.api.slo import ServiceLevelObjective
@@ -134,7 +135,7 @@ def _workload(resource: Resource, body: Mapping[str, Any]) -> Workload:
         uid=metadata["uid"],
         revision=kind.stamp(body),
         labels=metadata.get("labels") or {},
-        controlled=any(owner.get("controller") for owner in metadata.get("ownerReferences") or []),
+        controlled=bool(controller_of(body)),
         held=kind.hold.read(body) == kind.hold.text,
         marked=UNDO in annotations,
     )

@@ -8,6 +8,7 @@ Source: chaos-mesh/chaos-mesh, api/v1alpha1 (the annotation, which actions are o
 controllers of the desired phase and of the pause of schedules.
 """
 
+from sluice.api.owners import controller_of
 from sluice.enforcement.hold import Hold, nothing
 from sluice.enforcement.kind import HeldKind, Object, by_itself, text_at
 
@@ -47,8 +48,7 @@ def _runs(live: Object) -> bool:
 
 
 def _of_a_schedule(live: Object) -> bool:
-    owners = live["metadata"].get("ownerReferences") or []
-    return any(owner.get("controller") and owner.get("kind") == "Schedule" for owner in owners)
+    return controller_of(live).get("kind") == "Schedule"
 
 
 def _schedules(live: Object) -> bool:

@@ -11,17 +11,18 @@ Source: Argo Rollouts 1.10, rollout/sync.go and rollout/context.go (`isScalingEv
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sluice.api.owners import controller_of
 from sluice.enforcement.freeze import Revision
 from sluice.enforcement.kind import Object, WorkloadKind
 from sluice.enforcement.kinds.deployment import PAUSED
-from sluice.enforcement.revisions import ROLLOUTS_HASH_LABEL, of_replica_set, revision_number
+from sluice.enforcement.revisions import ROLLOUTS_HASH_LABEL, of_replica_set
 from sluice.policy.fingerprint import Fingerprint, fingerprint
+from sluice.policy.numbering import had_lower_number
 
 _RETAINED_AS = "ReplicaSet"
 _REVISION = "rollout.argoproj.io/revision"
 _FORMERLY = "rollout.argoproj.io/revision-history"
-"""The annotation of a ReplicaSet that was rolled back to, with the numbers that it had before. Argo
-Rollouts writes the present one there as well, when nothing but annotations has changed."""
+"""The annotation of a ReplicaSet that was rolled back to, with the numbers that it had before."""
 
 
 def _revision(replica_set: Object) -> Revision:
@@ -38,7 +39,9 @@ def _under_way(live: Object, retained: Sequence[Object]) -> bool:
     if not stable or current == stable or status.get("abort"):
         return False
     uid = live["metadata"]["uid"]
-    owned = [it for it in retained if it["kind"] == _RETAINED_AS and _owner(it) == uid]
+    owned = [
+        it for it in retained if it["kind"] == _RETAINED_AS and controller_of(it).get("uid") == uid
+    ]
     return not _goes_back(live, owned)
 
 
@@ -53,7 +56,7 @@ def _goes_back(live: Object, owned: Sequence[Object]) -> bool:
 def _had_another_number(replica_set: Object) -> bool:
     number = _revision(replica_set).number
     formerly = (replica_set["metadata"].get("annotations") or {}).get(_FORMERLY) or ""
-    return any(revision_number(one) < number for one in formerly.split(",") if one)
+    return had_lower_number(number, formerly)
 
 
 def _current(live: Object, owned: Sequence[Object]) -> Iterator[Object]:
@@ -77,11 +80,6 @@ def _fingerprint(template: Any) -> Fingerprint | None:
         return None if template is None else fingerprint(template)
     except TypeError:
         return None
-
-
-def _owner(retained: Object) -> str | None:
-    owners = retained["metadata"].get("ownerReferences") or []
-    return next((owner.get("uid") for owner in owners if owner.get("controller")), None)
 
 
 def _members(found: Any) -> dict[str, Any]:
