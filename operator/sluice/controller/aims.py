@@ -68,11 +68,10 @@ def let_pass(
         live: All workloads.
         overrides: The policy's active overrides, of any effect.
     """
-    by_hand = None if decision.replaces is None else decision.since
     passing = [
         one
         for one in overrides
-        if lifts(one, frozen_by_hand=by_hand)
+        if lifts(one, frozen_by_hand=decision.frozen_by_hand)
         or (decision.limit is not None and one.spec.effect is Effect.APPROVE)
     ]
     parted: dict[bool, list[Mapping[str, Any]]] = {True: [], False: []}
@@ -90,15 +89,11 @@ def wants(aims: Iterable[Aim]) -> list[tuple[Target, Want]]:
     """The objects that are governed, each with what is wanted of it."""
     found = []
     for aim in aims:
-        names_ = set(aim.governed)
-        targets = (
-            [Target.of(it, aim.live.retained) for it in aim.live.workloads] if aim.wanted else []
-        )
-        found += [
-            (it, aim.wanted)
-            for it in targets
-            if aim.wanted and WorkloadName(it.kind, it.name) in names_
-        ]
+        if aim.wanted is None:
+            continue
+        governed = set(aim.governed)
+        targets = (Target.of(it, aim.live.retained) for it in aim.live.workloads)
+        found += [(it, aim.wanted) for it in targets if WorkloadName(it.kind, it.name) in governed]
     return found
 
 

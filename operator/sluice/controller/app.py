@@ -7,7 +7,6 @@ import math
 import signal
 import time
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import structlog
 
@@ -57,7 +56,6 @@ async def run(settings: Settings) -> None:
     )
     _log.info("starting", version=sluice.__version__, cluster=configuration.host)
     server_time = ServerTime()
-    in_time = partial(_in_time, server_time)
     lease_api = ApiServer(configuration, server_time=server_time)
     lease = Lease(
         lease_api,
@@ -65,14 +63,18 @@ async def run(settings: Settings) -> None:
         name=settings.lease_name,
         identity=settings.identity,
         monotonic=time.monotonic,
-        fit=in_time,
+        fit=server_time.reliable,
     )
-    leading = (lambda: lease.held) if settings.leader_elect else in_time
-    alone_for = (
-        (lambda: lease.remaining)
-        if settings.leader_elect
-        else (lambda: math.inf if in_time() else 0.0)
-    )
+    alone = not settings.leader_elect
+
+    def leading() -> bool:
+        return server_time.reliable() if alone else lease.held
+
+    def alone_for() -> float:
+        if alone:
+            return math.inf if server_time.reliable() else 0.0
+        return lease.remaining
+
     api = ApiServer(configuration, fence=alone_for, server_time=server_time)
     parts = Assembly(settings, api, configuration, leading=leading, server_time=server_time)
     stop, kopf_stop = asyncio.Event(), asyncio.Event()
@@ -116,11 +118,6 @@ async def run(settings: Settings) -> None:
         await api.close()
         await lease_api.close()
     _log.info("stopped")
-
-
-def _in_time(server_time: ServerTime) -> bool:
-    """Whether this process may decide, and write: not by a clock that is wrong."""
-    return server_time.problem() is None
 
 
 def _unready(parts: Assembly) -> str | None:

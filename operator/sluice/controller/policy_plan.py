@@ -142,7 +142,6 @@ def _freeze(
     """What is denied or warned about by one decision: of all workloads, or of those of `apart`."""
     denies = decision.effective in DENIALS
     text = _text(policy, decision)
-    by_hand = None if decision.replaces is None else decision.since
     only = apart.workloads if apart else ()
     return Freeze(
         namespace=policy.metadata.namespace,
@@ -172,7 +171,7 @@ def _freeze(
                 images=tuple(override.spec.images),
             )
             for override, active in overrides
-            if lifts(override, frozen_by_hand=by_hand)
+            if lifts(override, frozen_by_hand=decision.frozen_by_hand)
         ),
         only=only,
         part=apart.override if apart else "",

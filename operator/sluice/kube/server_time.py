@@ -66,6 +66,10 @@ class ServerTime:
             return 0.0
         return self._wall() - self._base - self._monotonic()
 
+    def reliable(self) -> bool:
+        """Whether this process may decide, and write: not by a clock that is wrong."""
+        return self.problem() is None
+
     def problem(self) -> str | None:
         """Why nothing may be decided by this process' clock; None if it is right, or not known."""
         offset = self.offset

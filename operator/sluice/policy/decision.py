@@ -87,6 +87,11 @@ class Decision:
         return self.stage_spec.admission if self.replaces is None else Admission.DENY
 
     @property
+    def frozen_by_hand(self) -> datetime | None:
+        """When somebody froze by hand; None for a decision by budget."""
+        return None if self.replaces is None else self.since
+
+    @property
     def severity(self) -> tuple[int, int]:
         """How much it hinders, for comparing: what a change meets, then whatever the mode."""
         return _SEVERITY[self.effective], _SEVERITY[self.admission]
