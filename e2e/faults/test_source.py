@@ -113,6 +113,13 @@ def until_true(team: Team, *, timeout: float = 30.0) -> None:
     team.until("what is true", equal, timeout=timeout)
 
 
+def until_over(*teams: Team) -> None:
+    """Wait until a source is right again, and what it could not tell has been counted."""
+    for team in teams:
+        team.until_condition("Ready", "Reconciled", of=OBJECTIVE, name=SLO)
+        until_true(team)
+
+
 @dataclass(frozen=True)
 class Deceived:
     """A team whose failures were told a thousandfold for a while, and what it had spent truly."""
@@ -171,9 +178,7 @@ def test_an_answer_that(fault: str, proxy: SourceProxy, frozen: Team, healthy: T
         assert [events(team, SLO)["bad"] for team in (frozen, healthy)] == known
         assert frozen.would_deploy().denied
         assert healthy.would_deploy().passed
-    for team in (frozen, healthy):
-        team.until_condition("Ready", "Reconciled", of=OBJECTIVE, name=SLO)
-        until_true(team)
+    until_over(frozen, healthy)
     assert [decided(frozen), decided(healthy)] == before
 
 
@@ -186,9 +191,7 @@ def test_a_source_that_is_stopped_changes_nothing(
             team.until_condition("Ready", "SourceUnreachable", of=OBJECTIVE, name=SLO)
         assert frozen.would_deploy().denied
         assert healthy.would_deploy().passed
-    for team in (frozen, healthy):
-        team.until_condition("Ready", "Reconciled", of=OBJECTIVE, name=SLO)
-        until_true(team)
+    until_over(frozen, healthy)
     assert [decided(frozen), decided(healthy)] == before
 
 

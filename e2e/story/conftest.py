@@ -52,12 +52,12 @@ def with_flux(everything: Stack) -> Iterator[Stack]:
         yield everything.within(plane, kubeconfig)
 
 
-@pytest.fixture(scope="module")
-def controller(everything: Stack) -> Iterator[Controller]:
-    """One controller for all tests of a module; it must stay up and never fail."""
-    running = everything.run()
+@contextmanager
+def running_in(stage: Stack) -> Iterator[Controller]:
+    """A controller that must stay up and never fail."""
+    running = stage.run()
     try:
-        everything.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
+        stage.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
         yield running
         assert running.daemon.exit_code is None, running.daemon.tail()
     finally:
@@ -65,6 +65,21 @@ def controller(everything: Stack) -> Iterator[Controller]:
     assert code == 0, running.daemon.tail()
     unforeseen = [line for line in running.log.splitlines() if "Traceback" in line]
     assert not unforeseen, running.daemon.tail(60)
+
+
+@contextmanager
+def team_of(stage: Stack, test: str) -> Iterator[Team]:
+    """A namespace and a service that only this test uses."""
+    name = re.sub("[^a-z0-9]+", "-", test.removeprefix("test_"))[:40].strip("-")
+    with stage.plane.namespace(name) as namespace:
+        yield Team(stage, namespace, stage.take())
+
+
+@pytest.fixture(scope="module")
+def controller(everything: Stack) -> Iterator[Controller]:
+    """One controller for all tests of a module."""
+    with running_in(everything) as found:
+        yield found
 
 
 @pytest.fixture
@@ -83,7 +98,6 @@ def start(everything: Stack) -> Iterator[Start]:
 
 @pytest.fixture
 def team(everything: Stack, request: pytest.FixtureRequest) -> Iterator[Team]:
-    """A namespace and a service that only this test uses."""
-    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:40].strip("-")
-    with everything.plane.namespace(name) as namespace:
-        yield Team(everything, namespace, everything.take())
+    """A team for the test."""
+    with team_of(everything, request.node.name) as found:
+        yield found

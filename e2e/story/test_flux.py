@@ -8,6 +8,7 @@ import pytest
 
 from e2e.harness import Daemon
 from e2e.stack import Controller, Stack
+from e2e.story.conftest import running_in, team_of
 from e2e.story.flux import LABEL, Repository, repository, start
 from e2e.story.gitops import KUSTOMIZATION, kustomization
 from e2e.story.manifests import Object, deployment, objective, policy, stages
@@ -25,11 +26,8 @@ PATIENCE = 60.0
 
 @pytest.fixture(scope="module")
 def controller(with_flux: Stack) -> Iterator[Controller]:
-    running = with_flux.run()
-    with_flux.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
-    yield running
-    assert running.stop() == 0
-    assert "Traceback" not in running.log
+    with running_in(with_flux) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +40,8 @@ def flux(with_flux: Stack) -> Iterator[Daemon]:
 
 @pytest.fixture
 def team(with_flux: Stack, request: pytest.FixtureRequest) -> Iterator[Team]:
-    name = request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
-    with with_flux.plane.namespace(name) as namespace:
-        yield Team(with_flux, namespace, with_flux.take())
+    with team_of(with_flux, request.node.name) as found:
+        yield found
 
 
 @pytest.fixture

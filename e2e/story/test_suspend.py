@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.stack import Controller, Stack
+from e2e.story.conftest import running_in, team_of
 from e2e.story.gitops import (
     HELM_RELEASE,
     KUSTOMIZATION,
@@ -27,18 +28,14 @@ GRACE = 31.0
 
 @pytest.fixture(scope="module")
 def controller(with_flux: Stack) -> Iterator[Controller]:
-    running = with_flux.run()
-    with_flux.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
-    yield running
-    assert running.stop() == 0
-    assert "Traceback" not in running.log
+    with running_in(with_flux) as found:
+        yield found
 
 
 @pytest.fixture
 def team(with_flux: Stack, request: pytest.FixtureRequest) -> Iterator[Team]:
-    name = request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
-    with with_flux.plane.namespace(name) as it:
-        yield Team(with_flux, it, with_flux.take())
+    with team_of(with_flux, request.node.name) as found:
+        yield found
 
 
 def suspended(team: Team, kind: str, name: str = "web") -> str:

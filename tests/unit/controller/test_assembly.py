@@ -38,14 +38,18 @@ def declare(parts: Assembly, api: Slow, number: int) -> None:
         parts.cache.put(resource, api.put(resource, {"metadata": metadata, "spec": spec}))
 
 
-async def test_policies_wait_for_their_objectives_without_being_looked_at_again_and_again() -> None:
-    api: Any = Slow()
-    parts = Assembly(
+def assembled(api: Any) -> Assembly:
+    return Assembly(
         Settings(prometheus_url=NOBODY, namespace="sluice-system"),
         api,
         client.Configuration(),
         leading=lambda: True,
     )
+
+
+async def test_policies_wait_for_their_objectives_without_being_looked_at_again_and_again() -> None:
+    api: Any = Slow()
+    parts = assembled(api)
     for number in range(MANY):
         declare(parts, api, number)
 
@@ -82,12 +86,7 @@ async def test_policies_wait_for_their_objectives_without_being_looked_at_again_
 async def test_a_policy_whose_objectives_are_known_is_decided_at_once() -> None:
     api: Any = Slow()
     api.goes.set()
-    parts = Assembly(
-        Settings(prometheus_url=NOBODY, namespace="sluice-system"),
-        api,
-        client.Configuration(),
-        leading=lambda: True,
-    )
+    parts = assembled(api)
     declare(parts, api, 0)
     parts.switch(None)
     await parts.begin()
@@ -102,12 +101,7 @@ async def test_a_policy_whose_objectives_are_known_is_decided_at_once() -> None:
 
 async def test_what_went_while_a_watch_was_away_is_found_by_its_name() -> None:
     api: Any = Slow()
-    parts = Assembly(
-        Settings(prometheus_url=NOBODY, namespace="sluice-system"),
-        api,
-        client.Configuration(),
-        leading=lambda: True,
-    )
+    parts = assembled(api)
     for number in range(3):
         declare(parts, api, number)
     await parts.take_list(POLICIES)
