@@ -225,6 +225,9 @@ class ApiProxy:
                 await response.write(chunk)
         finally:
             self._watches.remove(exchange)
+            # Closing would wait for the API server's side of TLS, perhaps beyond the proxy's end.
+            if answer.connection is not None and answer.connection.transport is not None:
+                answer.connection.transport.abort()
         return response
 
 

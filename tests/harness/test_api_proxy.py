@@ -1,6 +1,7 @@
 """The proxy before an API server, with a server behind it that tells what reached it."""
 
 import asyncio
+import gc
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -168,6 +169,22 @@ async def test_a_watch_streams_until_it_is_cut(
         assert proxy.cut("pods") == 1
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.content.readline()
+
+
+async def test_a_watch_that_was_cut_leaves_no_socket_open(
+    behind: tuple[Behind, str, bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "ca.crt").write_bytes(behind[2])
+    # The server runs in this thread, and cannot answer while the proxy ends.
+    with api_proxy(behind[1], tmp_path / "ca.crt") as proxy:
+        async with aiohttp.ClientSession(f"http://{proxy.address}") as client:
+            watching = await client.get(f"{PODS}?watch=true")
+            behind[0].events.put_nowait(b"one\n")
+            assert await watching.content.readline() == b"one\n"
+            proxy.cut()
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await watching.content.readline()
+    gc.collect()
 
 
 async def test_a_watch_may_be_told_that_its_version_has_expired(
