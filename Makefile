@@ -105,7 +105,7 @@ bench-thaw: setup tools ## Thaw 500 held Deployments in waves and at once (about
 soak: setup tools ## Watch a controller for an hour: does anything grow?
 	exec python -m benchmarks.soak
 
-fuzz: setup ## Try 10,000 hostile manifests of each kind, answers of a Prometheus, and freezes (needs hours of a busy machine)
+fuzz: setup ## Try 10,000 hostile manifests of each kind, answers of a Prometheus, and freezes (about twenty minutes)
 	SLUICE_FUZZ=10000 exec pytest tests/unit/fuzz --timeout=0
 
 wheel: setup ## Build the wheel into dist/

@@ -1,6 +1,7 @@
 """Reads manifests with the models, and says what is wrong with them in words for their authors."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -40,13 +41,20 @@ def _problem(details: ErrorDetails) -> Problem:
     location = details["loc"]
     # What is wrong with a key is said of the map that it is in.
     return Problem(
-        _path(location[:-2] if location[-1:] == (_KEY,) else location), _message(details)
+        path_of(location[:-2] if location[-1:] == (_KEY,) else location), _message(details)
     )
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return path.removeprefix(".")
+def path_of(location: Iterable[int | str]) -> str:
+    """Where something is, as in `spec.stages[1].when`; keys with control characters are quoted."""
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in location
+    ).removeprefix(".")
+
+
+def printable(text: str) -> str:
+    """A text from a manifest as part of one line: quoted, as in JSON, if it would break it."""
+    return text if text.isprintable() else json.dumps(text)
 
 
 def _message(details: ErrorDetails) -> str:

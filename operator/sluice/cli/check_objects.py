@@ -11,7 +11,7 @@ from sluice.api.correction import BudgetCorrection
 from sluice.api.crds import RESOURCES
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.api.reading import Problem, read
+from sluice.api.reading import Problem, path_of, printable, read
 from sluice.api.slo import ServiceLevelObjective
 from sluice.cli.check_files import Document, Finding
 from sluice.policy.validation import validate
@@ -136,13 +136,18 @@ def _title(body: dict[str, Any]) -> str:
     metadata = body.get("metadata")
     if not isinstance(metadata, dict):
         return "without a name"
-    return f"{metadata.get('namespace') or 'default'}/{metadata.get('name', '')}"
+    return printable(f"{metadata.get('namespace') or 'default'}/{metadata.get('name', '')}")
 
 
 def _unknown_fields(body: dict[str, Any]) -> Iterator[Problem]:
     """Fields outside of spec that the API server does not know either."""
     metadata = body.get("metadata")
     inside = metadata.keys() - _METADATA if isinstance(metadata, dict) else set()
-    paths = [*map(str, body.keys() - _FIELDS), *(f"metadata.{name}" for name in inside)]
-    for path in sorted(paths):
-        yield Problem(path, "there is no such field: check its spelling and its indentation")
+    unknown = [
+        *((str(it),) for it in body.keys() - _FIELDS),
+        *(("metadata", it) for it in map(str, inside)),
+    ]
+    for path in sorted(unknown):
+        yield Problem(
+            path_of(path), "there is no such field: check its spelling and its indentation"
+        )

@@ -100,6 +100,8 @@ def test_what_is_no_object_of_a_known_kind_is_told(body: object, says: str) -> N
     [
         ({"metadata": {"lables": {"app": "checkout"}}}, "metadata.lables"),
         ({"sepc": {}}, "sepc"),
+        ({"se\npc": {}}, '"se\\npc"'),
+        ({"metadata": {"\x1e": 1}}, 'metadata."\\u001e"'),
     ],
 )
 def test_a_misspelt_field_outside_of_spec_is_told(more: dict[str, Any], path: str) -> None:

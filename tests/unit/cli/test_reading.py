@@ -43,6 +43,10 @@ def problems(spec: object = SPEC, **metadata: object) -> list[str]:
             "spec.min_events: there is no such field: check its spelling and its indentation",
         ),
         (
+            {"a\x1eb": 5},
+            'spec."a\\u001eb": there is no such field: check its spelling and its indentation',
+        ),
+        (
             {"source": {"name": "A"}},
             "spec.source.name: 'A' does not match ^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
         ),

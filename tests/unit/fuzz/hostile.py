@@ -1,17 +1,16 @@
 """Values that nobody should write and somebody does, for hypothesis to draw."""
 
 import os
+from functools import cache
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("SLUICE_FUZZ") or 100)
-"""How many of each: 100 with the fast tests; `make fuzz` sets 10,000."""
+EXAMPLES = int(os.environ.get("SLUICE_FUZZ") or 500)
+"""How many of each: 500 with the fast tests; `make fuzz` sets 10,000."""
 
 fuzzed = settings(max_examples=EXAMPLES)
-seldom = settings(max_examples=max(10, EXAMPLES // 5))
-"""For what takes ten times as long as anything else to draw."""
 
 _TEXTS = [
     *(
@@ -104,6 +103,7 @@ _NUMBERS: list[Any] = [
 ]
 
 
+@cache
 def names() -> st.SearchStrategy[str]:
     """Strings no longer than definitions admit: characters that mean something, and any others."""
     known = st.sampled_from(_TEXTS)
@@ -111,6 +111,7 @@ def names() -> st.SearchStrategy[str]:
     return known | st.text(max_size=12) | joined | st.builds(_long, st.sampled_from(_LENGTHS))
 
 
+@cache
 def texts() -> st.SearchStrategy[str]:
     """The same, and huge ones."""
     return names() | st.builds(_long, st.just(_HUGE))
@@ -120,16 +121,19 @@ def _long(length: int) -> str:
     return "9" * length
 
 
+@cache
 def numbers() -> st.SearchStrategy[Any]:
     """Numbers at the edges of what some type can hold, and any others."""
     return st.sampled_from(_NUMBERS) | st.integers() | st.floats()
 
 
+@cache
 def scalars() -> st.SearchStrategy[Any]:
     """Anything that is no list and no mapping."""
     return st.none() | st.booleans() | numbers() | texts()
 
 
+@cache
 def json_values() -> st.SearchStrategy[Any]:
     """Any JSON, and some that is none: nested, deep, with keys that nobody expects."""
     nested = st.recursive(

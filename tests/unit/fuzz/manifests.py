@@ -96,6 +96,7 @@ def _is_json(value: Any) -> bool:
     return True
 
 
+@cache
 def bodies(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     """Objects as an API server could hold them: of their metadata it takes care itself."""
     return st.fixed_dictionaries(

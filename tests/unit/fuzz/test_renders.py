@@ -12,7 +12,7 @@ from sluice.enforcement.freeze import Freeze
 from sluice.enforcement.native import render
 from tests.unit.fuzz.cel_skeleton import NotCelError, skeleton
 from tests.unit.fuzz.freezes import freezes, harmless
-from tests.unit.fuzz.hostile import seldom
+from tests.unit.fuzz.hostile import fuzzed
 
 
 def expressions(manifests: tuple[dict[str, Any], ...]) -> Iterator[str]:
@@ -26,7 +26,7 @@ def expressions(manifests: tuple[dict[str, Any], ...]) -> Iterator[str]:
             yield one["messageExpression"]
 
 
-@seldom
+@fuzzed
 @given(freezes())
 def test_no_name_label_or_image_becomes_code(freeze: Freeze) -> None:
     found = [*expressions(render(freeze).manifests)]
@@ -35,7 +35,7 @@ def test_no_name_label_or_image_becomes_code(freeze: Freeze) -> None:
     ]
 
 
-@seldom
+@fuzzed
 @given(freezes(huge=True))
 def test_a_policy_can_be_sent_and_named_whatever_it_is_about(freeze: Freeze) -> None:
     manifests = render(freeze).manifests
