@@ -15,15 +15,15 @@ from e2e.story.manifests import deployment, stages
 from e2e.story.team import Team
 from sluice.enforcement.names import CONTENT_HASH
 
-pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(700)]
 
 ALONE = "--no-leader-elect"
 """A killed leader's Lease would have to expire first, which is tested elsewhere."""
 
 PAUSE = stages(pauseRollouts=True, annotate={"team.example/frozen": "yes"})
 OTHER = "of-another-version"
-OUTAGE = 75
-"""Seconds: longer than any request is waited for, and a watch without a bookmark."""
+OUTAGE = 300
+"""Seconds: as long as a budget counts as known without an evaluation."""
 OUTAGE_OF_ETCD = 20
 """Seconds: longer than a write is waited for, with the API server's own patience."""
 RECORDED = {"spec.paused", "metadata.annotations[team.example/frozen]"}

@@ -1,8 +1,9 @@
 """Leader election by a Lease, fenced by expiry.
 
-The holder renews every two seconds and stops writing ten seconds after its last renewal; another
-may take the Lease fifteen seconds after it last saw it change. Ages are measured on each process'
-own monotonic clock, from what it saw itself, so that clocks which disagree do no harm.
+The holder renews every two seconds and begins no write nine seconds after its last renewal; another
+may take the Lease twelve seconds after it last saw it change, and so leads within fifteen. Ages are
+measured on each process' own monotonic clock, from what it saw itself, so that clocks which
+disagree do no harm.
 Source: k8s.io/client-go/tools/leaderelection, its documentation and constants.
 """
 
@@ -33,10 +34,10 @@ class Timing:
         release: after which a process that ends leaves its Lease to expire.
     """
 
-    duration: float = 15.0
-    renew_deadline: float = 10.0
+    duration: float = 12.0
+    renew_deadline: float = 9.0
     retry: float = 2.0
-    attempt: float = 4.0
+    attempt: float = 3.0
     release: float = 3.0
 
 
