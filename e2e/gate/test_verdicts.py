@@ -6,7 +6,7 @@ The changes are server-side dry-runs: admission decides on them as on real ones.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -18,6 +18,10 @@ from e2e.harness import ControlPlane
 from e2e.verdict import Verdict
 
 pytestmark = pytest.mark.controlplane
+
+
+OWN = "Deployment/own"
+"""What is Sluice's own, by kind and name; all that is governed has the same labels."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,14 @@ def frozen(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Itera
             shop("rollout", "status", f"{kind}/web", "--timeout=60s")
         shop.settle("web", kind=kind)
         shop.deploy(merged(make("aside"), {"metadata": {"labels": {"gate": "off"}}}))
+        shop.deploy(make("own"))
         if gate == "webhook":
             request.getfixturevalue("gate")
-        with shop.frozen() if gate == "native" else frozen_by_webhook(shop):
+        with (
+            shop.frozen(replace(shop.freeze(), own=(OWN,)))
+            if gate == "native"
+            else frozen_by_webhook(shop, OWN)
+        ):
             yield Frozen(shop, kind)
 
 
@@ -150,6 +159,15 @@ def test_scaling_passes(frozen: Frozen) -> None:
     else:
         assert frozen.attempt(*SCALING).passed
         assert frozen.patch({"spec": {"replicas": 7}}).passed
+
+
+def test_what_is_sluices_own_may_be_changed_and_nothing_of_another_kind_or_name(
+    frozen: Frozen,
+) -> None:
+    own = frozen.attempt("set", "image", "KIND/own", "web=web:3")
+    assert own.passed is (frozen.kind == "Deployment"), own.said
+    assert own.denied is (frozen.kind != "Deployment"), own.said
+    assert frozen.attempt("set", "image", "KIND/web", "web=web:3").denied
 
 
 SCALING = ("scale", "KIND/web", "--replicas=3")

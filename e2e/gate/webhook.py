@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -285,6 +285,7 @@ def decide(
     name: str = "default",
     minutes: float = 60.0,
     limit: Object | None = None,
+    own: Sequence[str] = (),
 ) -> None:
     """Write a decision into a policy's status, as the controller would; a denial has an end."""
     ends = admission in {"Limit", "Deny"}
@@ -299,8 +300,8 @@ def decide(
         "limit": limit,
     }
     stages = {"Deny": "Exhausted", "Limit": "Warning", "Warn": "Warning", "Allow": "Healthy"}
-    stage = stages[admission]
-    patch = json.dumps({"status": {"stage": stage, "decision": decision}})
+    status = {"stage": stages[admission], "decision": decision, "workloads": {"own": list(own)}}
+    patch = json.dumps({"status": status})
     shop("patch", "errorbudgetpolicy", name, "--subresource=status", "--type=merge", "-p", patch)
 
 
@@ -335,10 +336,10 @@ def limited(shop: Shop, limit: Object, *approved: str) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(shop: Shop, **spec: Any) -> Iterator[None]:
-    """A freeze as `Shop.frozen`, in force by the webhook."""
+def frozen(shop: Shop, *own: str, **spec: Any) -> Iterator[None]:
+    """A freeze as `Shop.frozen`, in force by the webhook; `own` is what is Sluice's own there."""
     shop("apply", "-f", "-", stdin=json.dumps(policy(shop, **spec)))
-    decide(shop, "Deny")
+    decide(shop, "Deny", own=own)
     try:
         shop.await_verdict(denied=True)
         yield

@@ -482,6 +482,15 @@ class WorkloadsStatus(Atomic):
     """The workloads that the policy governs."""
 
     governed: int = Field(default=0, description="How many there are.")
+    own: list[str] | None = Field(
+        default=None,
+        max_length=16,
+        description=(
+            "Workloads of Sluice itself in the namespace, such as `Deployment/sluice`: they are "
+            "not governed, so that a fix of Sluice always gets through."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
     changed: list[UndoRecord] = Field(
         default=[],
         max_length=MOST_RECORDS,

@@ -6,6 +6,7 @@ SAYS = {
     Rule.NEW: "a workload that is created passes",
     Rule.DELETING: "what is being deleted may be changed",
     Rule.CONTROLLED: "a controller owns it, which is what decides on it",
+    Rule.OWN: "it is a part of Sluice itself, which no policy governs, so that its fix passes",
     Rule.NO_POLICY: "no policy governs it",
     Rule.UNCHANGED: "the pod template stays as it is: scaling and the like always pass",
     Rule.KILL_SWITCH: "the kill switch lifts all enforcement",

@@ -42,6 +42,8 @@ class Gathered:
     policy: ErrorBudgetPolicy
     states: tuple[ObjectiveState, ...]
     governed: tuple[WorkloadName, ...]
+    own: frozenset[WorkloadName]
+    """The workloads of Sluice itself in its namespace, which are not governed."""
     existing: frozenset[str]
     """The kinds of workloads that there are in its namespace, or were when they were changed."""
     marked: bool
@@ -149,6 +151,7 @@ class Enforcer:
             policy_plan.status_of,
             ruled=ruled,
             governed=len(gathered.governed),
+            own=gathered.own,
             overrides=gathered.overrides,
             history=history(policy.status.history, told),
             switch=gathered.switch,
@@ -218,6 +221,7 @@ class Enforcer:
                 policy,
                 this.ruled,
                 governed=this.gathered.governed,
+                own=this.gathered.own,
                 kinds=self._served(),
                 live=this.live,
                 overrides=this.gathered.overrides,
@@ -239,7 +243,9 @@ class Enforcer:
             policy, api=self._api, tools=self._settings.chaos_tools, wanted=wishes.chaos.pause
         )
         there = await read_suspendable(policy, api=self._api, wanted=wishes.suspends)
-        stopped = suspension.suspended(policy, this.ruled.decision, wishes.suspends, there)
+        stopped = suspension.suspended(
+            policy, this.ruled.decision, wishes.suspends, there, self._settings.installation
+        )
         kept = [*chaos.kept, *there.kept]
         overrides = [one for one, _ in this.gathered.overrides]
         passing, others = aims.let_pass(this.ruled.decision, live, overrides)

@@ -7,11 +7,7 @@ from datetime import datetime
 
 from sluice.api.durations import parse_duration
 from sluice.api.override import Effect, GateOverride
-from sluice.api.policy import (
-    ErrorBudgetPolicy,
-    Mode,
-    WorkloadsStatus,
-)
+from sluice.api.policy import ErrorBudgetPolicy, Mode
 from sluice.controller import policy_plan
 from sluice.controller.burning import Burning
 from sluice.controller.complaint import Complaints
@@ -110,7 +106,7 @@ class Policies:
             status = policy_plan.invalid_status(found, problems, now)
             if lifted:
                 # Nothing is left of it, so that other policies need not keep it up.
-                workloads = WorkloadsStatus(governed=status.workloads.governed)
+                workloads = status.workloads.model_copy(update={"changed": []})
                 status = status.model_copy(update={"workloads": workloads, "thaw": None})
             await self._writer.status(found, status)
         elif isinstance(found, Malformed):
@@ -206,6 +202,7 @@ class Policies:
             policy.spec.objectives,
             [Labelled(name, it.metadata.labels) for name, it in objectives.items()],
         )
+        own = self._settings.installation.within(namespace)
         every_one = self._cache.workloads(namespace)
         workloads = [it for it in every_one if not it.controlled]
         changed = {record.kind for record in policy.status.workloads.changed}
@@ -218,7 +215,9 @@ class Policies:
             governed=select_workloads(
                 policy.spec.workloads,
                 [(WorkloadName(it.kind, it.key.name), it.labels) for it in workloads],
+                own=own,
             ),
+            own=own,
             existing=frozenset({it.kind for it in every_one} | (changed & WORKLOADS.keys())),
             marked=any(it.marked for it in workloads),
             switch=switch if isinstance(switch := self._kill_switch(), KillSwitch) else None,

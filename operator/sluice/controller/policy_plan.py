@@ -91,6 +91,7 @@ def gates(
     ruled: Ruled,
     *,
     governed: Iterable[WorkloadName],
+    own: Iterable[WorkloadName] = (),
     kinds: Collection[str],
     live: Live,
     overrides: Sequence[tuple[GateOverride, Active]],
@@ -100,9 +101,11 @@ def gates(
 ) -> Rendered:
     """The admission policies and bindings that `ruled` asks for; none if it lets all pass.
 
-    `kinds` are those that the API server has: of others nothing can be governed.
+    `kinds` are those that the API server has: of others nothing can be governed. `own` are the
+    workloads of Sluice itself in the policy's namespace.
     """
     chosen = tuple(kind for kind in policy.spec.workloads.kinds if kind in kinds)
+    spared = tuple(sorted(one.key for one in own if one.kind in chosen))
     parts = [(ruled.decision, None), *((one.decision, one) for one in ruled.apart)]
     rendered = [
         render(
@@ -112,6 +115,7 @@ def gates(
                 apart,
                 kinds=chosen,
                 governed=set(governed),
+                own=spared,
                 live=live,
                 overrides=overrides,
                 limit=None if apart else limit,
@@ -134,6 +138,7 @@ def _freeze(
     *,
     kinds: tuple[str, ...],
     governed: set[WorkloadName],
+    own: tuple[str, ...],
     live: Live,
     overrides: Sequence[tuple[GateOverride, Active]],
     limit: Limit | None,
@@ -176,6 +181,7 @@ def _freeze(
         only=only,
         part=apart.override if apart else "",
         limit=limit,
+        own=own,
     )
 
 
@@ -230,6 +236,7 @@ def status_of(
     outcome: Outcome,
     *,
     governed: int,
+    own: Iterable[WorkloadName] = (),
     records: Iterable[UndoRecord],
     overrides: Iterable[tuple[GateOverride, Active]],
     history: list[Transition],
@@ -255,7 +262,11 @@ def status_of(
         stage=stage,
         decision=decided.model_copy(update={"limit": limit}),
         timers=timers,
-        workloads=WorkloadsStatus(governed=governed, changed=sorted(records, key=_record_key)),
+        workloads=WorkloadsStatus(
+            governed=governed,
+            own=sorted(one.key for one in own) or None,
+            changed=sorted(records, key=_record_key),
+        ),
         by_budget=replaced(decision),
         thaw=thaw,
         overrides=active_overrides(ruled, overrides),

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from sluice.policy.own import Installation
+from sluice.policy.selection import WorkloadName
 from sluice.settings import ProcessSettings, comma_separated
 
 ChaosTool = Literal["chaos-mesh", "litmus"]
@@ -17,6 +19,7 @@ ChaosTool = Literal["chaos-mesh", "litmus"]
 _URL = TypeAdapter(HttpUrl)
 _BEGINS = re.compile(r"https?:(?!//[^/\\])", re.IGNORECASE)
 """Begins as browsers take it for a URL and nobody else does: `http:/host`, `http:///host`."""
+_OWN = re.compile(r"(Deployment|Job)/[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _SHAPE = "write it as http://prometheus.monitoring:9090"
 
 
@@ -101,6 +104,13 @@ class Settings(ProcessSettings):
         le=3650,
         description="Days that such a certificate is valid; a third before its end it is renewed.",
     )
+    own_workloads: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description=(
+            "Sluice's own workloads in its namespace, by commas, such as Deployment/sluice: no "
+            "policy governs these."
+        ),
+    )
     listen: str = Field(
         default="0.0.0.0:8080", description="Address of /metrics, /healthz and /readyz."
     )
@@ -124,7 +134,17 @@ class Settings(ProcessSettings):
         """Whether another process denies, of which this one knows nothing."""
         return self.gate == "webhook"
 
-    _split_tools = field_validator("chaos_tools", "resync", mode="before")(comma_separated)
+    @property
+    def installation(self) -> Installation:
+        """What is Sluice's own, which no policy governs."""
+        named = (one.split("/") for one in self.own_workloads)
+        return Installation(
+            self.namespace, frozenset(WorkloadName(kind, name) for kind, name in named)
+        )
+
+    _split_tools = field_validator("chaos_tools", "resync", "own_workloads", mode="before")(
+        comma_separated
+    )
 
     @model_validator(mode="after")
     def _has_namespaces(self) -> Self:
@@ -134,6 +154,14 @@ class Settings(ProcessSettings):
                 "controller works in the namespaces that it is told"
             )
         return self
+
+    @field_validator("own_workloads")
+    @classmethod
+    def _are_workloads(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [one for one in value if not _OWN.fullmatch(one)]
+        if wrong:
+            raise ValueError(f"{wrong[0]}: write it as Deployment/NAME or Job/NAME")
+        return value
 
     @field_validator("prometheus_url")
     @classmethod

@@ -10,6 +10,7 @@ from sluice.controller.suspendable import Suspendable
 from sluice.enforcement.kinds import SUSPENDED
 from sluice.enforcement.kinds.suspended import own
 from sluice.policy.decision import Decision
+from sluice.policy.own import Installation
 from sluice.policy.selection import WorkloadName
 
 
@@ -47,12 +48,17 @@ def kinds(
 
 
 def suspended(
-    policy: ErrorBudgetPolicy, decision: Decision, wanted: frozenset[str], there: Suspendable
+    policy: ErrorBudgetPolicy,
+    decision: Decision,
+    wanted: frozenset[str],
+    there: Suspendable,
+    installation: Installation,
 ) -> Suspended:
     """The objects of the kinds `wanted` that the stage selects, among those that there are.
 
     An object with a controller is its owner's. One that applies objects of Sluice is spared: while
-    it is suspended nobody could change the very policy, or objective, that suspends it by Git.
+    it is suspended nobody could change the very policy, or objective, that suspends it by Git. So
+    is one that applies the `installation` itself, whose fix would not come.
     """
     asked = decision.stage_spec.suspend
     if asked is None:
@@ -64,7 +70,7 @@ def suspended(
         if one["kind"] not in wanted or controller_of(one) or not selector.matches(labels):
             continue
         name = WorkloadName(one["kind"], one["metadata"]["name"])
-        if (ours := own(one)) is not None:
+        if (ours := own(one, installation)) is not None:
             spared.append(f"{name.kind} {name.name} is not suspended: it applies {ours}")
         else:
             names.append(name)

@@ -120,6 +120,7 @@ class Freeze:
         only: names of the workloads that it is for; all that are governed if there are none.
         part: what tells it from the policy's other freezes; empty for the one of all workloads.
         limit: which deployments it is about; None for all.
+        own: keys of Sluice's own workloads in the namespace, whatever the selector says of them.
     """
 
     namespace: str
@@ -141,3 +142,4 @@ class Freeze:
     only: tuple[str, ...] = ()
     part: str = ""
     limit: Limit | None = None
+    own: tuple[str, ...] = ()

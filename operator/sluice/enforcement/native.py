@@ -147,6 +147,11 @@ def _match_conditions(freeze: Freeze, in_shard: str) -> Iterator[dict[str, str]]
     if freeze.only:
         named = f"object.metadata.name in {cel.strings(freeze.only)}"
         yield {"name": "named", "expression": named}
+    if freeze.own:
+        yield {
+            "name": "not-own",
+            "expression": f"!({conditions.WORKLOAD} in {cel.strings(freeze.own)})",
+        }
     governed = [
         conditions.selected(freeze.selector, "oldObject"),
         f"!({conditions.controlled('oldObject')})",

@@ -145,6 +145,9 @@ def answer_to(judge: Judge, found: Verdict, namespace: str, kind: str, name: str
     if found.allowed and unreadable:
         text = f"ErrorBudgetPolicy {namespace}/{unreadable[0]} cannot be read, and denies nothing."
         return _answer(namespace, kind, name, rule="UnreadablePolicy", known=False, message=text)
+    if found.rule is Rule.OWN:
+        text = f"{subject} is a part of Sluice itself, which no ErrorBudgetPolicy governs."
+        return _answer(namespace, kind, name, rule=found.rule.value, known=True, message=text)
     if found.governor is None:
         text = f"No ErrorBudgetPolicy governs {subject}."
         return _answer(namespace, kind, name, rule=found.rule.value, known=True, message=text)

@@ -9,6 +9,7 @@ from sluice.api.policy import ErrorBudgetPolicy
 from sluice.policy.fingerprint import Fingerprint
 from sluice.policy.limit import Pace
 from sluice.policy.recorded import Recorded
+from sluice.policy.selection import WorkloadName
 
 
 class Outcome(StrEnum):
@@ -25,6 +26,7 @@ class Rule(StrEnum):
     NEW = "New"
     DELETING = "Deleting"
     CONTROLLED = "Controlled"
+    OWN = "Own"
     NO_POLICY = "NoPolicy"
     UNCHANGED = "Unchanged"
     KILL_SWITCH = "KillSwitch"
@@ -127,11 +129,20 @@ class Governor:
     def governs(self, change: Change, state: State) -> bool:
         """Whether an object is the policy's: by kind and labels, unless a controller owns it.
 
-        What starts a deployment is no workload, so that the kinds of workloads say nothing of it.
+        What is of Sluice itself never is, or a freeze could deny the fix of what enforces it. What
+        starts a deployment is no workload, so that the kinds of workloads say nothing of it.
         """
+        if self.spares(change):
+            return False
         reference = self.policy.spec.workloads
         of_a_kind = change.starts or change.kind in reference.kinds
         return of_a_kind and not state.controlled and reference.selector.matches(dict(state.labels))
+
+    def spares(self, change: Change) -> bool:
+        """Whether the object is one of Sluice itself, as the policy's status tells."""
+        return WorkloadName(change.kind, change.name).key in (
+            self.policy.status.workloads.own or ()
+        )
 
     def rulings(self, change: Change) -> Iterator["Governor"]:
         """This policy with each of the decisions that the change meets, that for all first."""

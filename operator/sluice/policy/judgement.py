@@ -66,7 +66,8 @@ def judge(
         killed: Whether the kill switch lifts all enforcement.
         now: An aware time.
     """
-    settled = _whoever_governs(change)
+    governors = tuple(governors)
+    settled = _whoever_governs(change, governors)
     if settled is not None:
         return Verdict(Outcome.ALLOWED, settled)
     subject = change.after if change.before is None else change.before
@@ -88,10 +89,12 @@ def judge(
     )
 
 
-def _whoever_governs(change: Change) -> Rule | None:
-    """The rule that lets a change pass without a look at any policy."""
+def _whoever_governs(change: Change, governors: Iterable[Governor]) -> Rule | None:
+    """The rule that lets a change pass whatever the policies decide."""
     if change.deleting:
         return Rule.DELETING
+    if any(one.spares(change) for one in governors):
+        return Rule.OWN
     if (change.after if change.before is None else change.before).controlled:
         return Rule.CONTROLLED
     if change.before is None and not change.starts and not change.recreated:

@@ -1,6 +1,6 @@
 """Which objectives a policy looks at and which workloads it governs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,21 +50,32 @@ class WorkloadName(NamedTuple):
     kind: str
     name: str
 
+    @property
+    def key(self) -> str:
+        """Kind and name in one text, such as `Deployment/web`."""
+        return f"{self.kind}/{self.name}"
+
 
 def select_workloads(
-    reference: WorkloadReference, existing: Iterable[tuple[WorkloadName, Mapping[str, str]]]
+    reference: WorkloadReference,
+    existing: Iterable[tuple[WorkloadName, Mapping[str, str]]],
+    *,
+    own: Collection[WorkloadName] = (),
 ) -> tuple[WorkloadName, ...]:
     """The workloads that are governed, sorted, of those that exist in the namespace.
 
     Args:
         reference: which ones are.
         existing: all of the namespace, with their labels.
+        own: those of Sluice itself there, which are never governed.
     """
     return tuple(
         sorted(
             workload
             for workload, labels in existing
-            if workload.kind in reference.kinds and reference.selector.matches(dict(labels))
+            if workload not in own
+            and workload.kind in reference.kinds
+            and reference.selector.matches(dict(labels))
         )
     )
 

@@ -468,3 +468,24 @@ def test_chart_and_package_have_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert chart["appVersion"] == chart["version"] == project["version"]
+
+
+@pytest.mark.parametrize("value_set", VALUE_SETS)
+def test_the_controller_is_told_what_is_sluices_own_and_no_name_that_is_free(
+    helm: Helm, value_set: str
+) -> None:
+    documents = render(helm, value_set)
+    told = environment(documents)["SLUICE_OWN_WORKLOADS"].split(",")
+    rendered_here = {
+        f"{one['kind']}/{one['metadata']['name']}"
+        for one in documents
+        if one["kind"] in {*WORKLOADS, "Job", "CronJob"}
+    }
+    assert set(told) == rendered_here
+    assert len(told) == len(rendered_here)
+
+
+def test_it_is_told_by_the_name_that_everything_has(helm: Helm) -> None:
+    documents = render(helm, "full", "--set=fullnameOverride=brake")
+    told = environment(documents, "brake")["SLUICE_OWN_WORKLOADS"]
+    assert told == "Deployment/brake,Deployment/brake-gate,Job/brake-crds,Job/brake-thaw"

@@ -25,7 +25,8 @@ _OF_HELM = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
 
 def plain(helm: Helm) -> list[dict[str, Any]]:
     """The chart with its default values, without Helm's hooks and what says that Helm has it."""
-    documents = [one for one in render(helm, "sources") if not is_hook(one["metadata"])]
+    hooks = ("upgradeCrds", "thawOnUninstall")
+    documents = render(helm, "sources", *(f"--set=hooks.{one}=false" for one in hooks))
     for one in documents:
         labels = one["metadata"]["labels"]
         one["metadata"]["labels"] = {

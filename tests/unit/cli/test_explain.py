@@ -177,6 +177,16 @@ async def test_why_a_deployment_passes_is_said(api: ApiInMemory, says: str, rule
     assert exit_status(found) == (4 if rule in {"Undecided", "Expired"} else 0)
 
 
+async def test_that_it_is_sluice_itself_is_said_of_what_passes_for_that() -> None:
+    frozen = policy()
+    frozen["status"]["workloads"] = {"governed": 1, "own": ["Deployment/web"]}
+    found = await told(shop().put(POLICIES, frozen))
+    assert (found.verdict.allowed, found.verdict.rule) == (True, "Own")
+    said = "Deployment shop/web is a part of Sluice itself, which no ErrorBudgetPolicy governs."
+    assert said in printed(found)
+    assert not (await told(shop().put(POLICIES, frozen), "sts/db")).verdict.allowed
+
+
 async def test_a_freeze_by_hand_of_one_workload_is_met_by_that_one_only() -> None:
     frozen = policy(admission="Allow")
     by_hand = {

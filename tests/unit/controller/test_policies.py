@@ -10,7 +10,7 @@ from sluice.controller.lifting import NotLiftedError
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Key
 from sluice.kube.kill_switch import KillSwitch, Unread
-from sluice.kube.resources import DAEMON_SETS, OVERRIDES, ROLLOUTS, STATEFUL_SETS
+from sluice.kube.resources import DAEMON_SETS, DEPLOYMENTS, OVERRIDES, ROLLOUTS, STATEFUL_SETS
 from tests.unit.controller.world import KEY, NOW, World
 
 PAUSING = [
@@ -716,3 +716,58 @@ async def test_a_rollout_that_was_paused_and_may_not_be_looked_at_is_not_forgott
     with pytest.raises(ApiError):
         await world.reconcile()
     assert world.held
+
+
+def own_and_beside() -> World:
+    """The policy is in Sluice's namespace: `web` is its controller, `api` looks like it."""
+    world = World()
+    world.policies = world.reconciler(namespace="shop", own_workloads="Deployment/web,Job/web-crds")
+    template = {"metadata": {}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    world.put(
+        DEPLOYMENTS, {"metadata": {"name": "api", "uid": "a"}, "spec": {"template": template}}
+    )
+    return world
+
+
+def gate_of(world: World) -> list[dict[str, Any]]:
+    return [
+        body["spec"] for (plural, *_), body in world.api.objects.items() if plural == POLICY_GATES
+    ]
+
+
+@pytest.mark.parametrize("by", ["budget", "hand", "hand, named"])
+async def test_sluice_itself_is_neither_counted_denied_nor_held(by: str) -> None:
+    world = own_and_beside()
+    world.policy(stages=PAUSING)
+    world.budget(a=5 if by == "budget" else 90)
+    if by != "budget":
+        by_hand(world, "freeze", *(["web", "api"] if by == "hand, named" else []))
+    await world.reconcile()
+    assert world.status.workloads.governed == 1
+    assert world.status.workloads.own == ["Deployment/web", "Job/web-crds"]
+    assert not world.paused
+    [spec] = gate_of(world)
+    spared = next(it for it in spec["matchConditions"] if it["name"] == "not-own")
+    assert spared["expression"].endswith("in ['Deployment/web'])")
+    assert {it.name for it in world.status.workloads.changed} == (
+        {"api"} if by == "budget" else set()
+    )
+
+
+async def test_what_an_earlier_version_held_of_sluice_is_given_back_while_frozen() -> None:
+    world = await frozen(World())
+    world.policies = world.reconciler(namespace="shop", own_workloads="Deployment/web")
+    world.wait(60, a=5)
+    await world.reconcile()
+    assert world.status.stage == "Exhausted"
+    assert not world.paused
+    assert world.status.workloads.changed == []
+
+
+async def test_the_same_names_in_another_namespace_are_governed() -> None:
+    world = World()
+    world.policies = world.reconciler(namespace="sluice-system", own_workloads="Deployment/web")
+    await frozen(world)
+    assert world.status.workloads.own is None
+    [spec] = gate_of(world)
+    assert "not-own" not in {it["name"] for it in spec["matchConditions"]}

@@ -35,6 +35,8 @@ def test_the_environment_sets_and_a_flag_beats_it(monkeypatch: pytest.MonkeyPatc
         ("scope", "Namespace", "'cluster' or 'namespace'"),
         ("certificate_days", "0", "greater than 0"),
         ("resync", "argocd,jenkins", "'argocd' or 'flux'"),
+        ("own_workloads", "sluice", "sluice: write it as Deployment/NAME or Job/NAME"),
+        ("own_workloads", "Deployment/sluice,Pod/x", "Pod/x: write it as Deployment/NAME"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_with_words(field: str, value: str, says: str) -> None:
@@ -52,3 +54,14 @@ def test_a_setting_that_cannot_be_is_refused_with_words(field: str, value: str, 
 )
 def test_the_address_to_listen_on_is_split(listen: str, parts: tuple[str, int]) -> None:
     assert address(Settings(listen=listen).listen) == parts
+
+
+def test_what_is_its_own_is_in_its_namespace_and_nothing_if_nobody_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Settings().installation.within("sluice-system") == frozenset()
+    monkeypatch.setenv("SLUICE_NAMESPACE", "ops")
+    monkeypatch.setenv("SLUICE_OWN_WORKLOADS", "Deployment/sluice, Job/sluice-crds")
+    found = Settings().installation
+    assert {one.key for one in found.within("ops")} == {"Deployment/sluice", "Job/sluice-crds"}
+    assert found.within("shop") == frozenset()

@@ -9,6 +9,7 @@ from sluice.controller.lifting import NotLiftedError
 from sluice.enforcement.kinds.suspended import applied, own
 from sluice.kube.kill_switch import KillSwitch
 from sluice.kube.resources import DEPLOYMENTS, OVERRIDES, POLICIES, SUSPENDABLE
+from sluice.policy.own import Installation
 from tests.unit.controller.world import World
 
 ALL = ["Kustomization", "HelmRelease", "CronJob"]
@@ -335,9 +336,26 @@ def test_an_inventory_tells_what_was_applied(
 ) -> None:
     live = {"status": {"inventory": {"entries": [{"id": one, "v": "v1"} for one in entries]}}}
     assert list(applied(live)) == found
-    assert own(live) == ours
+    assert own(live, Installation()) == ours
 
 
 @pytest.mark.parametrize("live", [{}, {"status": None}, {"status": {"inventory": None}}])
 def test_without_an_inventory_nothing_is_known_to_be_applied(live: Any) -> None:
     assert list(applied(live)) == []
+
+
+async def test_what_applies_sluice_itself_is_spared_and_said() -> None:
+    world = World()
+    world.policies = world.reconciler(namespace="sluice-system", own_workloads="Deployment/sluice")
+    for name, applies in {
+        "platform": "sluice-system_sluice_apps_Deployment",
+        "elsewhere": "shop_sluice_apps_Deployment",
+        "beside": "sluice-system_proxy_apps_Deployment",
+    }.items():
+        inventory = {"entries": [{"id": applies, "v": "v1"}]}
+        add(world, "HelmRelease", name, status={"inventory": inventory})
+    await frozen(world)
+    assert suspended(world) == {"HelmRelease elsewhere", "HelmRelease beside"}
+    assert why(world) == (
+        "HelmRelease platform is not suspended: it applies Deployment sluice-system/sluice"
+    )

@@ -388,3 +388,13 @@ def test_every_operator_of_a_selector_is_rendered(
 
 def test_an_empty_selector_governs_everything() -> None:
     assert selected(LabelSelector(), "object") == "true"
+
+
+def test_sluices_own_workloads_are_left_out_before_anything_costs_and_nowhere_else() -> None:
+    own = policies(replace(FREEZE, own=("Deployment/sluice", "Deployment/sluice-gate")))[0]
+    names = [one["name"] for one in own["spec"]["matchConditions"]]
+    assert names == ["in-shard", "not-own", "governed", "changed"]
+    spared = own["spec"]["matchConditions"].pop(1)["expression"]
+    assert spared == f"!({WORKLOAD} in ['Deployment/sluice','Deployment/sluice-gate'])"
+    elsewhere = policies(FREEZE)[0]
+    assert own["spec"] == elsewhere["spec"]

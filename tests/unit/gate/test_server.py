@@ -18,6 +18,12 @@ REFERENCE = Path(__file__).parents[3] / "docs/reference/gate-openapi.json"
 WEB = "/v1/verdict/shop/Deployment/web"
 
 
+def own(name: str) -> Known:
+    found = policy()
+    found["status"]["workloads"] = {"own": [f"Deployment/{name}"]}
+    return frozen().see(POLICIES, found)
+
+
 async def ask(
     known: Known, path: str, *, body: Any = None, method: str = "GET", **options: Any
 ) -> tuple[int, Any]:
@@ -82,6 +88,8 @@ def killed() -> Known:
         (frozen().see(POLICIES, policy(admission="Warn")), WEB, True, True, "Deploys"),
         (killed(), WEB, True, True, "KillSwitch"),
         (frozen().see(DEPLOYMENTS, workload(labels={})), WEB, True, True, "NoPolicy"),
+        (own("web"), WEB, True, True, "Own"),
+        (own("another"), WEB, False, True, "Deploys"),
         (expired(), WEB, True, False, "Expired"),
         (frozen().see(POLICIES, policy(admission=None)), WEB, True, False, "Undecided"),
         (frozen(), "/v1/verdict/shop/Deployment/wbe", True, False, "WorkloadNotFound"),

@@ -87,3 +87,19 @@ true
 {{- .Values.watchNamespaces | toJson -}}
 {{- end -}}
 {{- end -}}
+
+{{/* What the release consists of, and only what it has: a name that is free anybody could take. */}}
+{{- define "sluice.ownWorkloads" -}}
+{{- $name := include "sluice.fullname" . -}}
+Deployment/{{ $name }}
+{{- if .Values.gate.enabled }},Deployment/{{ $name }}-gate{{ end }}
+{{- if include "sluice.upgradesCrds" . }},Job/{{ $name }}-crds{{ end }}
+{{- if .Values.hooks.thawOnUninstall }},Job/{{ $name }}-thaw{{ end }}
+{{- end -}}
+
+{{/* Whether a Job updates the definitions, which are the cluster's; empty if not. */}}
+{{- define "sluice.upgradesCrds" -}}
+{{- if and .Values.hooks.upgradeCrds (eq .Values.scope "Cluster") -}}
+true
+{{- end -}}
+{{- end -}}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sluice.api import GROUP
 from sluice.enforcement.hold import Hold, nothing
 from sluice.enforcement.kind import HeldKind, Object, always
+from sluice.policy.own import Installation
 
 _SUSPEND = Hold(
     path=("spec", "suspend"), value=True, unset=False, takes_over=False, restores=nothing
@@ -59,9 +60,14 @@ def applied(live: Object) -> Iterator[tuple[str, str, str, str]]:
             yield parts[-2], parts[-1], parts[0], "_".join(parts[1:-2])
 
 
-def own(live: Object) -> str | None:
-    """An object of Sluice that this one applies, such as `ErrorBudgetPolicy shop/default`."""
+def own(live: Object, installation: Installation) -> str | None:
+    """An object of Sluice that this one applies, such as `ErrorBudgetPolicy shop/default`.
+
+    Or a workload of the `installation` itself.
+    """
     names = (
-        f"{kind} {place}/{name}" for group, kind, place, name in applied(live) if group == GROUP
+        f"{kind} {place}/{name}"
+        for group, kind, place, name in applied(live)
+        if group == GROUP or (kind, name) in installation.within(place)
     )
     return next(names, None)
