@@ -1,5 +1,6 @@
 """Every write of a freeze and of a thaw is refused, lost, or the last that a controller makes."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -8,13 +9,15 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 import pytest
+from aiohttp import web
 
 from e2e.faults.holding import LOOSE, SPENT, TIGHT, Holding, holding
 from e2e.faults.through import Through
 from e2e.harness import Call
 from e2e.harness.api_faults import calling, refused, unanswered
-from e2e.harness.api_proxy import Matches
+from e2e.harness.api_proxy import Exchange, Matches
 from e2e.stack import Controller, Service, Stack
+from e2e.story.manifests import Object
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(600)]
 
@@ -150,3 +153,51 @@ def kill_at(
         team.demand(objective)
         what = f"killed {'after' if done else 'before'} {point}"
         team.team.until(what, lambda: running.daemon.exit_code is not None)
+
+
+def stages_told(team: Holding) -> list[Object]:
+    """The policy's Events about changes of the stage, as kubectl shows them."""
+    kubectl = team.team.stack.plane.kubectl
+    found = kubectl.json("-n", team.team.namespace, "get", "events.v1.events.k8s.io")["items"]
+    return [one for one in found if "Healthy" in one.get("note", "")]
+
+
+def test_events_that_are_not_taken_delay_nothing_and_are_told_afterwards_by_count(
+    proxied: Through, service: Service
+) -> None:
+    running = proxied.start()
+    with holding(proxied, "events-away", service) as team:
+        team.team.until("first Event", lambda: len(stages_told(team)) == 1)
+
+        def of_the_team(call: Call) -> bool:
+            return team.mine(call) and call.resource == "events"
+
+        async def silent(_: Exchange) -> web.StreamResponse:
+            await asyncio.sleep(600)
+            raise AssertionError("nobody waits for so long")
+
+        # Nobody answers first, and then it is refused: neither keeps a freeze waiting.
+        with proxied.proxy.when(of_the_team, silent, times=1) as unheard:
+            team.demand(TIGHT)
+            team.until_frozen()
+            team.team.until("an Event on its way", lambda: unheard.met != [])
+            with proxied.proxy.when(of_the_team, FAULTS["throttled"]) as refused_now:
+                team.demand(LOOSE)
+                team.until_thawed(timeout=8)
+                team.demand(TIGHT)
+                team.until_frozen()
+                team.team.until("a refusal", lambda: refused_now.met != [])
+                team.demand(LOOSE)
+                team.until_thawed()
+                team.demand(TIGHT)
+                team.until_frozen()
+                assert len(stages_told(team)) == 1
+
+        def told() -> int:
+            found = stages_told(team)
+            return sum(one.get("series", {}).get("count", 1) for one in found)
+
+        team.team.until("all is told", lambda: told() == 6, timeout=40)
+        assert any("series" in one for one in stages_told(team))
+        assert running.metric("sluice_events_dropped_total") is None
+    assert running.daemon.exit_code is None, running.daemon.tail()

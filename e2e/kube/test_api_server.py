@@ -14,6 +14,7 @@ from sluice.api.metadata import ObjectMeta
 from sluice.kube import events, kill_switch
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.connection import configuration
+from sluice.kube.event_recorder import EventRecorder
 from sluice.kube.lease import Lease, Timing
 from sluice.kube.resources import CONFIG_MAPS, LEASES
 from sluice.kube.server_time import ServerTime
@@ -133,7 +134,15 @@ async def test_an_event_is_shown_by_kubectl_describe(
         action="Freeze",
         note="Healthy -> Exhausted",
     )
-    await events.post(connect(), event, identity="host", now=datetime.now(UTC))
+    recorder = EventRecorder(
+        connect(),
+        identity="host",
+        clock=lambda: datetime.now(UTC),
+        monotonic=time.monotonic,
+        dropped=pytest.fail,
+    )
+    recorder.post(event)
+    await recorder.flush(seconds=10)
     (found,) = control_plane.kubectl.json("-n", namespace, "get", "events")["items"]
     assert found["message"] == "Healthy -> Exhausted"
     assert found["involvedObject"]["name"] == "default"

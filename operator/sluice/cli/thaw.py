@@ -23,6 +23,7 @@ from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube import kill_switch
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Malformed
+from sluice.kube.events import Event
 from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import CONFIG_MAPS, POLICIES
 from sluice.telemetry.metrics import Metrics
@@ -150,6 +151,11 @@ async def _foresee(api: ApiServer, namespaces: Sequence[str]) -> None:
         )
 
 
+def _untold(event: Event) -> None:
+    """What is lifted is printed; the kill switch says who did, and why."""
+    del event
+
+
 async def _lift_all(
     api: ApiServer, *, namespaces: Sequence[str], release: bool, gated: bool
 ) -> list[str]:
@@ -164,8 +170,7 @@ async def _lift_all(
         api=api,
         cache=cache,
         metrics=Metrics(),
-        identity="sluice thaw",
-        clock=_now,
+        post=_untold,
         namespaces=namespaces,
         sees_gates=gated,
     )

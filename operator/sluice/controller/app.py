@@ -32,6 +32,7 @@ _LEASE_POLL = 0.5
 _STUCK = 120.0
 # A pod has ten seconds to end, and the next leader waits for this one.
 _FLUSH = 3.0
+_LAST_EVENTS = 1.0
 # Python looks for garbage in cycles after 700 new objects. Of ten thousand objectives a million is
 # kept, in no cycle; to look at them all again and again stopped a start for a second each time.
 _GARBAGE = (50_000, 20, 20)
@@ -92,6 +93,7 @@ async def run(settings: Settings) -> None:
                 tasks.create_task(_lead(parts, _certificate(settings, parts)), name="lead"),
                 tasks.create_task(_list_again(parts), name="list"),
                 tasks.create_task(_list_names(parts), name="names"),
+                tasks.create_task(parts.events.run(), name="events"),
                 tasks.create_task(_poll_switch(parts, settings.namespace), name="kill switch"),
             ]
             if parts.rollouts is not None:
@@ -106,6 +108,7 @@ async def run(settings: Settings) -> None:
             await asyncio.gather(*work, return_exceptions=True)
             if parts.leading():
                 await parts.ledgers.flush(seconds=_FLUSH)
+                await parts.events.flush(seconds=_LAST_EVENTS)
             await lease.release()
             kopf_stop.set()
             if not parts.synced:

@@ -38,6 +38,7 @@ from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import DEFAULT, Sources
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import WATCHED, Cache, Key, Malformed, Workload, key_of
+from sluice.kube.event_recorder import EventRecorder
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import (
@@ -89,6 +90,13 @@ class Assembly:
         self.leading = leading
         self.metrics = Metrics()
         self.cache = Cache()
+        self.events = EventRecorder(
+            api,
+            identity=settings.identity,
+            clock=_utc_now,
+            monotonic=time.monotonic,
+            dropped=lambda why: self.metrics.events_dropped.labels(why).inc(),
+        )
         self.synced = False
         self.listed_anew = asyncio.Event()
         """Set when a watch has begun anew with a list."""
@@ -120,17 +128,16 @@ class Assembly:
             namespace=settings.namespace,
             clock=_utc_now,
             changed=self._source_changed,
-            identity=settings.identity,
+            post=self.events.post,
             recording=self._rulebook.problem,
         )
         self._listed = 0.0
         self.ledgers = Ledgers(
-            api=api,
             store=LedgerStore(api, namespace=settings.namespace),
             metrics=self.metrics,
             clock=_utc_now,
             monotonic=time.monotonic,
-            identity=settings.identity,
+            post=self.events.post,
             namespaces=settings.watch_namespaces,
         )
         applicable = Applicable()
@@ -148,15 +155,14 @@ class Assembly:
             corrected=self._effects_changed,
             interval=settings.interval,
             settle=settings.settle,
-            identity=settings.identity,
+            post=self.events.post,
             recorder=self._rulebook.recorder,
         )
         self._writer = PolicyWriter(
             api=api,
             cache=self.cache,
             metrics=self.metrics,
-            identity=settings.identity,
-            clock=_utc_now,
+            post=self.events.post,
             namespaces=settings.watch_namespaces,
             sees_gates=settings.scope == "cluster",
         )
@@ -177,6 +183,7 @@ class Assembly:
             clock=_utc_now,
             monotonic=time.monotonic,
             kill_switch=lambda: self._switch,
+            post=self.events.post,
         )
         corrections = Corrections(api=api, cache=self.cache, applicable=applicable, clock=_utc_now)
         overrides = Overrides(api=api, cache=self.cache, burning=burning, clock=_utc_now)

@@ -169,7 +169,7 @@ class Enforcer:
         after = plan.before if failed else plan.after
         written = status(policy, outcome=outcome, records=after)
         policy = await self._writer.status(policy, written)
-        await self._announce(policy, ruled.decision, told, plan.thaw)
+        self._announce(policy, ruled.decision, told, plan.thaw)
         if outcome.rejected is None and not (wishes.gates or after or wishes.writes):
             await self._writer.release(policy)
         return None if failed else policy
@@ -288,7 +288,7 @@ class Enforcer:
             now=now,
         )
 
-    async def _announce(
+    def _announce(
         self,
         policy: ErrorBudgetPolicy,
         decision: Decision,
@@ -297,13 +297,13 @@ class Enforcer:
     ) -> None:
         """Post Events about what has changed."""
         if decision.transition is not None:
-            await self._writer.announce(policy, decision.by_budget)
+            self._writer.announce(policy, decision.by_budget)
         for one in told:
             if one.override is not None:
                 reason = Reason(one.reason)
-                await self._writer.tell(policy, reason, one.message, action="Override")
+                self._writer.tell(policy, reason, one.message, action="Override")
         if thaw.news is not None:
-            await self._writer.tell(policy, *thaw.news, action="Thaw")
+            self._writer.tell(policy, *thaw.news, action="Thaw")
 
 
 def _looked_back(gathered: Gathered, wishes: _Wishes) -> set[str]:

@@ -23,7 +23,7 @@ from sluice.budget.archive import Problem, Unusable, decode, encode
 from sluice.budget.windows import HOUR
 from sluice.indicators.meter import Meter
 from sluice.kube import events
-from sluice.kube.api_server import ApiError, ApiServer
+from sluice.kube.api_server import ApiError
 from sluice.kube.ledgers import Found, LedgerStore, name_of
 from sluice.kube.resources import OBJECTIVES
 from sluice.telemetry.metrics import Metrics
@@ -73,32 +73,29 @@ class Ledgers:
     """The ledgers of all objectives that this process measures.
 
     Args:
-        api: posts Events.
         store: where they are.
         metrics: are told of reads and writes.
         clock: the present time, with a zone.
         monotonic: seconds.
-        identity: this process, for Events.
+        post: posts an Event.
         namespaces: those whose objectives this controller measures; empty for all.
     """
 
     def __init__(
         self,
         *,
-        api: ApiServer,
         store: LedgerStore,
         metrics: Metrics,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
-        identity: str,
+        post: Callable[[events.Event], None],
         namespaces: Sequence[str] = (),
     ) -> None:
-        self._api = api
         self._store = store
         self._metrics = metrics
         self._clock = clock
         self._monotonic = monotonic
-        self._identity = identity
+        self._post = post
         self._namespaces = namespaces
         self._entries: dict[str, _Entry] = {}
         self._orphans: dict[str, float] = {}
@@ -284,7 +281,7 @@ class Ledgers:
             action="Measure",
             note=note,
         )
-        await events.post(self._api, event, identity=self._identity, now=self._clock())
+        self._post(event)
         return str(problem.kind)
 
     def _unsaved(self, entry: _Entry) -> bool:

@@ -87,7 +87,7 @@ class Objectives:
         corrected: Callable[[str, set[str]], None],
         interval: float,
         settle: float,
-        identity: str,
+        post: Callable[[events.Event], None],
         recorder: Callable[[ServiceLevelObjective], Recorder] | None = None,
     ) -> None:
         self._api = api
@@ -104,7 +104,7 @@ class Objectives:
         self._corrected = corrected
         self._interval = interval
         self._settle = settle
-        self._identity = identity
+        self._post = post
         self._recorder = recorder
         self._meters: dict[Key, _Measuring] = {}
         self._unread: set[Key] = set()
@@ -289,7 +289,7 @@ class Objectives:
         if before != state:
             self._changed(slo, before, state)
         await self._write(slo, status)
-        await self._announce(slo, status)
+        self._announce(slo, status)
 
     async def _write(
         self, slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus
@@ -304,21 +304,19 @@ class Objectives:
         _, found = self._cache.put(OBJECTIVES, stored)
         return found if isinstance(found, ServiceLevelObjective) else slo
 
-    async def _announce(
-        self, slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus
-    ) -> None:
+    def _announce(self, slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> None:
         """Post Events about what has changed for people."""
-        await self._post(level_changed(slo, status))
+        self._tell(level_changed(slo, status))
         reasons = {
             one.metadata.name: one.spec.reason
             for one in self._cache.corrections(slo.metadata.namespace)
         }
-        await self._post(corrections_changed(slo, status, reasons))
+        self._tell(corrections_changed(slo, status, reasons))
         if new_period(slo, status):
             self._closing[_key(slo)] = slo
-        await self._announce_closing(_key(slo), status)
+        self._announce_closing(_key(slo), status)
 
-    async def _announce_closing(self, key: Key, status: ServiceLevelObjectiveStatus) -> None:
+    def _announce_closing(self, key: Key, status: ServiceLevelObjectiveStatus) -> None:
         """Post what the last period closed with, as soon as its last slice is closed."""
         closing, known = self._closing.get(key), self._meters.get(key)
         if closing is None or known is None or status.window is None:
@@ -330,11 +328,11 @@ class Objectives:
         if known.meter.account.settled(began):
             del self._closing[key]
             budget = known.meter.account.closing(objective_of(closing.spec, began - 1), began)
-            await self._post(period_closed(closing, budget))
+            self._tell(period_closed(closing, budget))
 
-    async def _post(self, event: events.Event | None) -> None:
+    def _tell(self, event: events.Event | None) -> None:
         if event is not None:
-            await events.post(self._api, event, identity=self._identity, now=self._clock())
+            self._post(event)
 
 
 def state_of(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> ObjectiveState:

@@ -19,6 +19,7 @@ from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
+from sluice.kube.events import Event
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import POLICIES, WORKLOADS
 from sluice.policy.decision import Decision, decide
@@ -59,6 +60,7 @@ class Policies:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
         kill_switch: Callable[[], KillSwitch | Unread | None],
+        post: Callable[[Event], None],
     ) -> None:
         self._settings = settings
         self._api = api
@@ -83,7 +85,7 @@ class Policies:
             api=api,
             tools=settings.resync,
             argocd_namespace=settings.argocd_namespace,
-            identity=settings.identity,
+            post=post,
         )
 
     def begin(self) -> None:

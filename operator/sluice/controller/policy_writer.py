@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -60,8 +59,7 @@ class PolicyWriter:
         api: ApiServer,
         cache: Cache,
         metrics: Metrics,
-        identity: str,
-        clock: Callable[[], datetime],
+        post: Callable[[events.Event], None],
         namespaces: Collection[str] = (),
         sees_gates: bool = True,
     ) -> None:
@@ -69,8 +67,7 @@ class PolicyWriter:
         self._api = api
         self._cache = cache
         self._metrics = metrics
-        self._identity = identity
-        self._clock = clock
+        self._post = post
         self._namespaces = namespaces
         self._sees_gates = sees_gates
         self._bare: set[str] = set()
@@ -190,7 +187,7 @@ class PolicyWriter:
         answers = await asyncio.gather(*(write(target, change) for target, change in changes))
         return tuple(answer for answer in answers if answer is not None)
 
-    async def announce(self, policy: ErrorBudgetPolicy, decision: Decision) -> None:
+    def announce(self, policy: ErrorBudgetPolicy, decision: Decision) -> None:
         """Post an Event about a change of stage."""
         transition = decision.transition
         if transition is None:
@@ -205,11 +202,9 @@ class PolicyWriter:
             note=f"{transition.from_ or 'New'} -> {transition.to}: {transition.message}",
         )
         _log.info("stage changed", policy=_name(policy), note=event.note)
-        await events.post(self._api, event, identity=self._identity, now=self._clock())
+        self._post(event)
 
-    async def tell(
-        self, policy: ErrorBudgetPolicy, reason: Reason, note: str, *, action: str
-    ) -> None:
+    def tell(self, policy: ErrorBudgetPolicy, reason: Reason, note: str, *, action: str) -> None:
         """Post an Event about something that goes as it should."""
         event = events.Event(
             kind=POLICIES.kind,
@@ -220,7 +215,7 @@ class PolicyWriter:
             note=note,
         )
         _log.info(action.lower(), policy=_name(policy), note=note)
-        await events.post(self._api, event, identity=self._identity, now=self._clock())
+        self._post(event)
 
     async def _workload(self, target: Target, change: Changes) -> str | None:
         resource = HELD[target.kind]

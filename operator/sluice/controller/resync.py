@@ -4,7 +4,7 @@ Not at once: the API server needs a second or two to forget a gate. Until when i
 in the policy's status, so that a controller that dies meanwhile leaves it to the next one.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from datetime import datetime, timedelta
 
 import structlog
@@ -41,12 +41,17 @@ class Resync:
     """Asks the GitOps tools in `tools` (`argocd`, `flux`); the API server's errors are logged."""
 
     def __init__(
-        self, *, api: ApiServer, tools: Collection[str], argocd_namespace: str, identity: str
+        self,
+        *,
+        api: ApiServer,
+        tools: Collection[str],
+        argocd_namespace: str,
+        post: Callable[[events.Event], None],
     ) -> None:
         self._api = api
         self._tools = frozenset(tools)
         self._argocd_namespace = argocd_namespace
-        self._identity = identity
+        self._post = post
 
     def due(self, policy: ErrorBudgetPolicy, decision: Decision, now: datetime) -> datetime | None:
         """When tools are to be asked, as of this decision; None if they are not.
@@ -83,7 +88,7 @@ class Resync:
                 _log.warning("resync: not asked", of=name, error=error.message)
                 done = done and error.status in _REFUSED
         if asked:
-            await self._tell(policy, asked, now)
+            self._tell(policy, asked)
         return done
 
     async def _deployers(
@@ -110,7 +115,7 @@ class Resync:
         await self._api.merge(resource, one.name, patch, namespace=one.namespace)
         return True
 
-    async def _tell(self, policy: ErrorBudgetPolicy, asked: list[str], now: datetime) -> None:
+    def _tell(self, policy: ErrorBudgetPolicy, asked: list[str]) -> None:
         more = f" and {len(asked) - _SHOWN} more" if len(asked) > _SHOWN else ""
         event = events.Event(
             kind=POLICIES.kind,
@@ -120,7 +125,7 @@ class Resync:
             action="Resync",
             note=f"Asked to try again what the freeze denied: {', '.join(asked[:_SHOWN])}{more}",
         )
-        await events.post(self._api, event, identity=self._identity, now=now)
+        self._post(event)
 
 
 def _hinders(admission: Admission) -> int:

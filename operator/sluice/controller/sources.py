@@ -52,7 +52,7 @@ class MetricSources:
         namespace: the controller's own, in which the Secrets are.
         clock: the present time, with a zone.
         changed: is told the name of a source that appeared, vanished, failed or answers again.
-        identity: under which Events are posted.
+        post: posts an Event.
         recording: why not all that should be is recorded in a source; None if nothing is amiss.
     """
 
@@ -67,7 +67,7 @@ class MetricSources:
         namespace: str,
         clock: Callable[[], datetime],
         changed: Callable[[str], None],
-        identity: str,
+        post: Callable[[events.Event], None],
         recording: Callable[[str], Failure | None] = lambda _: None,
     ) -> None:
         self._api = api
@@ -79,7 +79,7 @@ class MetricSources:
         self._namespace = namespace
         self._clock = clock
         self._changed = changed
-        self._identity = identity
+        self._post = post
         self._recording = recording
         self._connections: dict[str, _Connection] = {}
         self._said: dict[str, Reason | None] = {}
@@ -184,4 +184,4 @@ class MetricSources:
             await self._api.apply(SOURCES, body, subresource="status")
         event = ready_changed(source, status)
         if event is not None:
-            await events.post(self._api, event, identity=self._identity, now=self._clock())
+            self._post(event)

@@ -8,14 +8,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-import structlog
-
 from sluice.api import API_VERSION
 from sluice.api.metadata import ObjectMeta
-from sluice.kube.api_server import ApiError, ApiServer
-from sluice.kube.resources import EVENTS
 
-_log = structlog.get_logger(__name__)
 _NOTE_LIMIT = 1024
 _CLUSTERS = "default"
 """Where Events of objects without a namespace are. Source: Kubernetes, `ValidateEventCreate`."""
@@ -52,7 +47,7 @@ def manifest(event: Event, *, identity: str, now: datetime) -> dict[str, Any]:
         # The name must be unique, and sort with its object's other Events.
         "metadata": {
             "name": f"{event.metadata.name[:200]}.{uuid4().hex[:16]}",
-            "namespace": _home(event),
+            "namespace": home(event),
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": event.type,
@@ -65,14 +60,6 @@ def manifest(event: Event, *, identity: str, now: datetime) -> dict[str, Any]:
     }
 
 
-async def post(api: ApiServer, event: Event, *, identity: str, now: datetime) -> None:
-    """Post an Event. One that can't be posted is logged: no decision depends on it."""
-    body = manifest(event, identity=identity, now=now)
-    try:
-        await api.create(EVENTS, body, namespace=_home(event))
-    except ApiError as error:
-        _log.warning("event not posted", reason=event.reason, error=error.message)
-
-
-def _home(event: Event) -> str:
+def home(event: Event) -> str:
+    """The namespace that an Event is posted in."""
     return event.metadata.namespace if event.namespaced else _CLUSTERS

@@ -79,6 +79,12 @@ class Metrics:
             ("target", "outcome"),
             registry=self.registry,
         )
+        self.events_dropped = Counter(
+            "sluice_events_dropped",
+            "Events that were not posted: refused, late (after two minutes) or full.",
+            ("reason",),
+            registry=self.registry,
+        )
         self.ledger_reads = Counter(
             "sluice_ledger_reads",
             "Reads of a stored ledger, by what it was: resumed, kept, none, other, damaged, newer "

@@ -1,7 +1,7 @@
 """The reconciler over the end of a calendar period, with a real Prometheus."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from sluice.controller.standings import Standings
 from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import Sources
 from sluice.kube.cache import Cache, Key
+from sluice.kube.events import Event
 from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import OBJECTIVES, Resource
 from sluice.telemetry.metrics import Metrics
@@ -30,10 +31,9 @@ MIDNIGHT = END // DAY * DAY - 5.5 * HOUR
 
 @dataclass
 class Server:
-    """What the reconciler asks of an API server: it keeps the object and collects Events."""
+    """What the reconciler asks of an API server: it keeps the object."""
 
     stored: dict[str, Any]
-    events: list[dict[str, Any]] = field(default_factory=list)
 
     async def apply(
         self, resource: Resource, body: dict[str, Any], *, subresource: str
@@ -44,10 +44,6 @@ class Server:
 
     async def get(self, *_: Any, **__: Any) -> None:
         """No ledger is kept."""
-
-    async def create(self, resource: Resource, body: dict[str, Any], *, namespace: str) -> None:
-        assert (resource.plural, namespace) == ("events", "shop")
-        self.events.append(body)
 
 
 async def test_a_period_closes_with_one_event_and_the_next_begins_full(
@@ -62,16 +58,20 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
     metadata = {"name": KEY.name, "namespace": KEY.namespace, "uid": "1", "generation": 1}
     server = Server({"apiVersion": API_VERSION, "metadata": metadata, "spec": spec})
     cache, now = Cache(), [MIDNIGHT - 150]
+    posted: list[tuple[float, Event]] = []
+
+    def post(event: Event) -> None:
+        posted.append((now[0], event))
+
     cache.put(OBJECTIVES, server.stored)
     sources = Sources()
     sources.put("default", source)
     ledgers = Ledgers(
-        api=server,  # type: ignore[arg-type]
         store=LedgerStore(server, namespace="sluice-system"),  # type: ignore[arg-type]
         metrics=Metrics(),
         clock=lambda: datetime.fromtimestamp(now[0], UTC),
         monotonic=lambda: 0.0,
-        identity="test",
+        post=post,
     )
     objectives = Objectives(
         ledgers=ledgers,
@@ -87,7 +87,7 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
         corrected=lambda *_: None,
         interval=60,
         settle=30,
-        identity="test",
+        post=post,
     )
     remaining: dict[str, list[float]] = {}
     while now[0] < MIDNIGHT + 900:
@@ -101,11 +101,10 @@ async def test_a_period_closes_with_one_event_and_the_next_begins_full(
     assert remaining["2026-09-20"][-1] < 70
     assert remaining["2026-09-21"][0] > 99
     total, bad = scenario.service.truth(MIDNIGHT - DAY, MIDNIGHT)
-    closed = [event for event in server.events if event["reason"] == "PeriodClosed"]
-    assert len(closed) == 1
-    assert closed[0]["note"].startswith("2026-09-20 closed with ")
-    left = float(closed[0]["note"].split()[3].rstrip("%"))
+    [(at, closed)] = [(at, event) for at, event in posted if event.reason == "PeriodClosed"]
+    assert closed.metadata.namespace == "shop"
+    assert closed.note.startswith("2026-09-20 closed with ")
+    left = float(closed.note.split()[3].rstrip("%"))
     assert left == pytest.approx(100 - 100 * bad / (total * 0.001), abs=0.1)
     # Not before the period's last slice was closed.
-    posted = datetime.fromisoformat(closed[0]["eventTime"]).timestamp()
-    assert MIDNIGHT + 30 <= posted <= MIDNIGHT + 30 + 60
+    assert MIDNIGHT + 30 <= at <= MIDNIGHT + 30 + 60

@@ -54,9 +54,6 @@ class Cluster:
         found["status"] = body["status"]
         return found
 
-    async def create(self, *_: Any, **__: Any) -> None:
-        """Events are not kept."""
-
     async def get(self, *_: Any, **__: Any) -> None:
         """No ledger is kept."""
 
@@ -67,12 +64,11 @@ async def test_known_objectives_keep_their_interval_while_the_history_of_others_
     cluster, cache, sources, metrics = Cluster(), Cache(), Sources(), Metrics()
     began = time.monotonic()
     ledgers = Ledgers(
-        api=cluster,  # type: ignore[arg-type]
         store=LedgerStore(cluster, namespace="sluice-system"),  # type: ignore[arg-type]
         metrics=metrics,
         clock=lambda: datetime.fromtimestamp(END, UTC),
         monotonic=lambda: 0.0,
-        identity="test",
+        post=lambda _: None,
     )
     objectives = Objectives(
         ledgers=ledgers,
@@ -88,7 +84,7 @@ async def test_known_objectives_keep_their_interval_while_the_history_of_others_
         corrected=lambda *_: None,
         interval=_INTERVAL,
         settle=30,
-        identity="test",
+        post=lambda _: None,
     )
     evaluated: defaultdict[str, list[float]] = defaultdict(list)
 

@@ -36,6 +36,7 @@ def _controller() -> str:
     metrics.duration.labels("slo")
     metrics.source_failures.labels("default", "Timeout")
     metrics.writes.labels("status", "ok")
+    metrics.events_dropped.labels("late")
     metrics.ledger_reads.labels("resumed")
     return metrics.page("")[0].decode()
 

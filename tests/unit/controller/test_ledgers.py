@@ -19,8 +19,9 @@ from sluice.controller.ledgers import Ledgers
 from sluice.indicators.failure import Failure
 from sluice.indicators.meter import Meter
 from sluice.kube.api_server import ApiError
+from sluice.kube.events import Event
 from sluice.kube.ledgers import LedgerStore, name_of
-from sluice.kube.resources import CONFIG_MAPS, EVENTS, Resource
+from sluice.kube.resources import CONFIG_MAPS, Resource
 from sluice.telemetry.metrics import Metrics
 from tests.unit.indicators.counters import Counters, spec
 
@@ -36,7 +37,7 @@ class ConfigMaps:
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, Any]] = {}
-        self.events: list[dict[str, Any]] = []
+        self.events: list[Event] = []
         self.asked: list[tuple[str, str]] = []
         self.refused: dict[str, int] = {}
 
@@ -74,10 +75,6 @@ class ConfigMaps:
             if labels in body["metadata"].get("labels", {}):
                 yield {"metadata": body["metadata"]}
 
-    async def create(self, resource: Resource, body: dict[str, Any], *, namespace: str) -> None:
-        assert (resource, namespace) == (EVENTS, "shop")
-        self.events.append(body)
-
 
 class Controller:
     """One process: its meters, its ledgers and its clock."""
@@ -89,12 +86,11 @@ class Controller:
         self.counters = Counters()
         self.metrics = Metrics()
         self.ledgers = Ledgers(
-            api=api,
             store=LedgerStore(api, namespace=HOME),
             metrics=self.metrics,
             clock=lambda: datetime.fromtimestamp(self.now, UTC),
             monotonic=lambda: self.elapsed,
-            identity="test",
+            post=api.events.append,
             **more,
         )
         self.meters: dict[str, Meter] = {}
@@ -365,9 +361,9 @@ async def test_what_cannot_be_read_is_set_aside_reported_and_built_anew(
     assert aside["metadata"]["labels"]["sluice.dev/ledger"] == "set-aside"
     assert aside["metadata"]["annotations"]["sluice.dev/problem"]
     [event] = api.events
-    assert (event["type"], event["reason"]) == ("Warning", "LedgerSetAside")
-    assert event["regarding"]["name"] == "checkout"
-    assert ASIDE in event["note"]
+    assert (event.type, event.reason) == ("Warning", "LedgerSetAside")
+    assert event.metadata.name == "checkout"
+    assert ASIDE in event.note
 
 
 async def test_a_ledger_of_another_window_is_set_aside(api: ConfigMaps) -> None:

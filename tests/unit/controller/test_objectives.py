@@ -70,12 +70,11 @@ class Nothing:
 def objectives(sources: Sources) -> Objectives:
     metrics = Metrics()
     ledgers = Ledgers(
-        api=None,  # type: ignore[arg-type]
         store=LedgerStore(Nothing(), namespace="sluice-system"),  # type: ignore[arg-type]
         metrics=metrics,
         clock=lambda: datetime(2026, 8, 20, tzinfo=UTC),
         monotonic=lambda: 0.0,
-        identity="test",
+        post=lambda _: None,
     )
     return Objectives(
         api=None,  # type: ignore[arg-type]
@@ -91,7 +90,7 @@ def objectives(sources: Sources) -> Objectives:
         corrected=lambda *_: None,
         interval=60,
         settle=30,
-        identity="test",
+        post=lambda _: None,
     )
 
 
@@ -195,9 +194,6 @@ class Written:
         del resource
         self.levels.append(body["status"].get("level"))
         return {**objective().model_dump(mode="json", by_alias=True), **body}
-
-    async def create(self, *_: Any, **__: Any) -> None:
-        """Events are not kept."""
 
 
 async def test_the_newest_day_is_read_first_then_the_rest_and_then_only_what_is_new(

@@ -215,7 +215,7 @@ def told(world: World) -> list[tuple[str, str | None, str]]:
 async def test_history_tells_once_when_a_freeze_began_although_it_is_recorded_first() -> None:
     world = await frozen(World())
     assert [it.to for it in world.status.history] == ["Exhausted"]
-    assert [reason for reason, _ in world.api.events] == ["StageEntered"]
+    assert [reason for reason, _ in world.events] == ["StageEntered"]
 
 
 async def test_history_tells_when_overrides_began_and_ended_and_what_was_burned() -> None:
@@ -257,7 +257,7 @@ async def test_history_tells_when_overrides_began_and_ended_and_what_was_burned(
     assert ended.time == NOW + timedelta(minutes=10)
     assert (ended.from_, ended.to) == ("Exhausted", "Exhausted")
     assert [(it.objective, it.points) for it in ended.burned] == [("a", "1.2"), ("b", "0.0")]
-    assert [reason for reason, _ in world.api.events] == [
+    assert [reason for reason, _ in world.events] == [
         *("StageEntered", "OverrideBegan", "OverrideBegan", "OverrideEnded")
     ]
 

@@ -42,9 +42,7 @@ class Accepting:
 
 
 def writer(api: Any) -> PolicyWriter:
-    return PolicyWriter(
-        api=api, cache=Cache(), metrics=Metrics(), identity="test", clock=lambda: NOW
-    )
+    return PolicyWriter(api=api, cache=Cache(), metrics=Metrics(), post=lambda _: None)
 
 
 def policy() -> ErrorBudgetPolicy:

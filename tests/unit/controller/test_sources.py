@@ -22,7 +22,8 @@ from sluice.indicators.prometheus import Prometheus
 from sluice.indicators.sources import NamedSource, Sources
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Cache, Key
-from sluice.kube.resources import EVENTS, SECRETS, SOURCES, Resource
+from sluice.kube.events import Event
+from sluice.kube.resources import SECRETS, SOURCES, Resource
 
 NOW = datetime(2026, 8, 20, 10, 4, tzinfo=UTC)
 TOKEN = "t0ken-of-today"
@@ -58,17 +59,9 @@ class Api:
         assert (resource, subresource) == (SOURCES, "status")
         self.written.append(body)
 
-    async def create(
-        self, resource: Resource, body: dict[str, Any], *, namespace: str
-    ) -> dict[str, Any]:
-        assert (resource, namespace, body["metadata"]["namespace"]) == (
-            EVENTS,
-            "default",
-            "default",
-        )
-        assert "namespace" not in body["regarding"]
-        self.events.append((body["type"], body["reason"], body["note"]))
-        return body
+    def post(self, event: Event) -> None:
+        assert not event.namespaced
+        self.events.append((event.type, event.reason, event.note))
 
     def ready(self) -> dict[str, Any]:
         conditions: list[dict[str, Any]] = self.written[-1]["status"]["conditions"]
@@ -137,7 +130,7 @@ class Platform:
             namespace="sluice-system",
             clock=lambda: NOW,
             changed=self.told.append,
-            identity="sluice-0",
+            post=api.post,
             recording=self.amiss.get,
         )
 

@@ -7,7 +7,7 @@ import pytest
 
 from sluice.controller.lifting import lift
 from sluice.kube.kill_switch import KillSwitch
-from sluice.kube.resources import DEPLOYMENTS, EVENTS, POLICIES, REPLICA_SETS, ROLLOUTS
+from sluice.kube.resources import DEPLOYMENTS, POLICIES, REPLICA_SETS, ROLLOUTS
 from tests.unit.controller.test_policies import PAUSING
 from tests.unit.controller.world import KEY, World
 
@@ -81,22 +81,13 @@ async def test_a_few_are_released_at_once_without_a_word() -> None:
     assert world.status.thaw is None
 
 
-async def test_events_tell_that_it_has_begun_and_that_it_is_over(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_events_tell_that_it_has_begun_and_that_it_is_over() -> None:
     world = World()
-    told: list[tuple[str, str]] = []
-
-    async def create(resource: Any, body: Any, **_: Any) -> None:
-        assert resource is EVENTS
-        told.append((body["reason"], body["note"]))
-
-    monkeypatch.setattr(world.api, "create", create)
     await thawing(world, count=13)
     for _ in range(3):
         world.wait(60, a=90)
         await world.reconcile()
-    begun, over = [it for it in told if it[0].startswith("Thaw")]
+    begun, over = [it for it in world.events if it[0].startswith("Thaw")]
     assert begun[0] == "ThawStaggered"
     assert begun[1].startswith(
         "4 of the 14 that were held still are; 4 are released at 2026-08-20T10:0"

@@ -20,6 +20,7 @@ from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Cache, Key, Malformed
+from sluice.kube.events import Event
 from sluice.kube.held import HELD
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import DEPLOYMENTS, OBJECTIVES, POLICIES, WORKLOADS, Resource
@@ -36,7 +37,6 @@ class Table:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.writes: list[tuple[str, str]] = []
-        self.events: list[tuple[str, str]] = []
         self.refused: dict[tuple[str, str], int] = {}
         self.groups: dict[str, frozenset[str]] = {}
         self.version = 1
@@ -110,10 +110,6 @@ class Table:
         before = self.objects[resource.plural, namespace or "", name]
         return self.put(resource, _merged(before, body))
 
-    async def create(self, _: Resource, body: dict[str, Any], **__: Any) -> None:
-        """Nothing is created here but Events."""
-        self.events.append((body["reason"], body["note"]))
-
     async def delete(self, resource: Resource, name: str, *, namespace: str | None = None) -> None:
         self._check("delete", resource)
         self.objects.pop((resource.plural, namespace or "", name), None)
@@ -155,6 +151,7 @@ class World:
         self.cache = Cache()
         self.now = NOW
         self.elapsed = 1000.0
+        self.events: list[tuple[str, str]] = []
         self.burns: dict[str, Decimal] = {}
         self.switch: KillSwitch | Unread | None = None
         self.served = frozenset(WORKLOADS)
@@ -164,8 +161,7 @@ class World:
             api=api,
             cache=self.cache,
             metrics=Metrics(),
-            identity="test",
-            clock=lambda: self.now,
+            post=self.post,
             sees_gates=sees_gates,
         )
         self.policies = self.reconciler()
@@ -173,6 +169,9 @@ class World:
         self.put(
             DEPLOYMENTS, {"metadata": {"name": "web", "uid": "w"}, "spec": {"template": template}}
         )
+
+    def post(self, event: Event) -> None:
+        self.events.append((event.reason, event.note))
 
     def reconciler(self, **settings: Any) -> Policies:
         """What a process with these settings does for policies."""
@@ -188,6 +187,7 @@ class World:
             clock=lambda: self.now,
             monotonic=lambda: self.elapsed,
             kill_switch=lambda: self.switch,
+            post=self.post,
         )
 
     def spent(self, key: Key, start: datetime, end: datetime) -> Decimal | None:

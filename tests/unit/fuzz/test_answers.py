@@ -44,12 +44,11 @@ class Measuring:
         for name in ("default", "another"):
             sources.put(name, source)
         ledgers = Ledgers(
-            api=api,
             store=LedgerStore(api, namespace="sluice-system"),
             metrics=metrics,
             clock=lambda: self.now,
             monotonic=self.seconds,
-            identity="test",
+            post=lambda _: None,
         )
         self.objectives = Objectives(
             api=api,
@@ -65,7 +64,7 @@ class Measuring:
             corrected=lambda *_: None,
             interval=60,
             settle=30,
-            identity="test",
+            post=lambda _: None,
         )
         metadata = {"name": "checkout", "namespace": "shop", "uid": "u-1", "generation": 1}
         self.cache.put(OBJECTIVES, self.api.put(OBJECTIVES, {"metadata": metadata, "spec": spec}))

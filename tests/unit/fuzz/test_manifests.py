@@ -109,7 +109,7 @@ async def _source(world: World) -> None:
         namespace="sluice-system",
         clock=lambda: world.now,
         changed=lambda _: None,
-        identity="test",
+        post=lambda _: None,
     )
     await sources.reconcile(Key(SOURCES.plural, "", "checkout"))
 
