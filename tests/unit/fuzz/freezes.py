@@ -61,6 +61,7 @@ def freezes(*, huge: bool = False) -> st.SearchStrategy[Freeze]:
         only=few,
         part=st.sampled_from(["", "manual"]),
         limit=st.none() | _limits(text),
+        own=few,
     )
 
 
@@ -138,7 +139,8 @@ def harmless(freeze: Freeze) -> Freeze:
     for number, text in enumerate(sorted(named)):
         named[text] = f"t{number:04}"
     kept = {"action", "kinds", "part", "kind", "operator"}
-    return _each(freeze, named.__getitem__, kept)
+    found: Freeze = _each(freeze, named.__getitem__, kept)
+    return found
 
 
 def _each(
