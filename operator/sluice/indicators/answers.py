@@ -18,6 +18,7 @@ from sluice.indicators.histogram import Histogram, read_histogram
 _BEGINNING = 80
 _LONGEST_WARNING = 200
 _NO_STORE = "No StoreAPIs matched"
+_WHOSE_URL = "check that the URL is Prometheus' own"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -113,7 +114,7 @@ def _data(answer: Any, status: int, where: str) -> Any:
     if answer.get("status") == "error":
         return _error(str(answer.get("errorType")), str(answer.get("error")), where)
     if status != HTTPStatus.OK or "data" not in answer:
-        return _invalid(where, f"HTTP {status} without data")
+        return _invalid(where, f"HTTP {status} without data: {_WHOSE_URL}")
     missing = _missing(answer)
     if missing:
         return Failure(
@@ -163,7 +164,7 @@ def _not_json(raw: Raw, where: str) -> Failure:
     return _invalid(
         where,
         f"HTTP {raw.status} with {raw.content_type} in place of JSON, beginning {text!r}: "
-        "check that the URL is Prometheus' own and not that of a login page",
+        f"{_WHOSE_URL} and not that of a login page",
     )
 
 

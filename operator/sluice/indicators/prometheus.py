@@ -20,6 +20,9 @@ from sluice.indicators.credentials import Credentials
 from sluice.indicators.failure import Failure
 
 _CHUNK = 1 << 16
+# Until then a SYN is sent again after 1, 3 and 7 seconds (RFC 6298): three that are lost are no
+# coincidence.
+_CONNECT_SECONDS = 10.0
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _T = TypeVar("_T")
 # A MiB of JSON takes 0.3 s and 15 MiB to read: what is longer must not keep the event loop, nor
@@ -65,6 +68,7 @@ class Prometheus:
         self._session = session
         self._credentials = credentials or Credentials()
         self._timeout = timeout
+        self._connect = min(_CONNECT_SECONDS, timeout / 2)
         self._max_bytes = max_bytes
         self._large = asyncio.Semaphore(1)
         self._max_series = max_series
@@ -140,6 +144,7 @@ class Prometheus:
                     # True is the system's trust; False would be none at all.
                     ssl=self._credentials.tls or True,
                     allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect),
                 ) as response,
             ):
                 return await self._read(response)
@@ -161,6 +166,12 @@ class Prometheus:
 
     def _failure(self, error: aiohttp.ClientError | OSError | UnicodeError) -> Failure:
         """What the failing of a request means for the reader."""
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return self._unreachable(
+                f"{self._url.host}:{self._url.port} has not taken the connection within "
+                f"{self._connect:g} s, as when a network policy drops it or the Service "
+                "has no such port"
+            )
         if isinstance(error, TimeoutError):
             return Failure(
                 Reason.SOURCE_TIMEOUT,
@@ -184,6 +195,9 @@ class Prometheus:
                 problem = _unconnected(error)
             case _:
                 problem = f"the connection broke ({str(error) or type(error).__name__})"
+        return self._unreachable(problem)
+
+    def _unreachable(self, problem: str) -> Failure:
         return Failure(
             Reason.SOURCE_UNREACHABLE,
             f"{self._where} cannot be reached: {problem}; check its URL, and that it runs",

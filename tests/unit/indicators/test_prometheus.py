@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 
 import aiohttp
 import pytest
@@ -139,7 +141,7 @@ async def test_queries_are_sent_as_forms_below_the_path_of_the_url(
         (answer(200, '{"status":"succ'), Reason.INVALID_RESPONSE, "JSON that cannot be read"),
         (answer(200, ""), Reason.INVALID_RESPONSE, "JSON that cannot be read"),
         (answer(200, "[]"), Reason.INVALID_RESPONSE, "JSON that is no object"),
-        (answer(200, "{}"), Reason.INVALID_RESPONSE, "HTTP 200 without data"),
+        (answer(200, "{}"), Reason.INVALID_RESPONSE, "HTTP 200 without data: check that the URL"),
         (answer(200, '{"data": null}'), Reason.INVALID_RESPONSE, "resultType None"),
         (
             answer(200, success("scalar", [1, "2"])),
@@ -179,12 +181,12 @@ async def test_every_bad_answer_is_a_failure_that_says_what_came(
 async def test_no_answer_is_a_timeout_that_smaller_queries_may_avoid(
     serve: Serve, session: aiohttp.ClientSession
 ) -> None:
-    source = Prometheus("slow", await serve(silent), session, timeout=0.05)
+    source = Prometheus("slow", await serve(silent), session, timeout=0.5)
     failure = await source.instant("x", 1)
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.SOURCE_TIMEOUT
     assert failure.divisible
-    assert "has not answered within 0.05 s" in failure.message
+    assert "has not answered within 0.5 s" in failure.message
 
 
 async def test_an_answer_beyond_the_limit_is_refused(
@@ -257,6 +259,29 @@ async def test_a_refused_connection_is_named_and_credentials_are_not_shown(
     )
     assert "secret" not in failure.message
     assert "admin" not in failure.message
+
+
+async def test_a_connection_that_is_dropped_is_no_slow_answer(
+    session: aiohttp.ClientSession,
+) -> None:
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        # With its queue full Linux drops whoever else wants in, as a network policy does.
+        for _ in range(2):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        port = full.getsockname()[1]
+        source = Prometheus("default", f"http://127.0.0.1:{port}", session, timeout=1)
+        failure = await source.instant("x", 1)
+    assert isinstance(failure, Failure)
+    assert (failure.reason, failure.divisible) == (Reason.SOURCE_UNREACHABLE, False)
+    assert failure.message == (
+        f"source 'default' (http://127.0.0.1:{port}) cannot be reached: 127.0.0.1:{port} has not "
+        "taken the connection within 0.5 s, as when a network policy drops it or the Service has "
+        "no such port; check its URL, and that it runs"
+    )
 
 
 async def test_an_unknown_host_is_named(session: aiohttp.ClientSession) -> None:
