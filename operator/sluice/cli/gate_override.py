@@ -8,8 +8,9 @@ import typer
 
 from sluice.api.durations import parse_duration
 from sluice.cli.cluster import whoami
+from sluice.cli.reader import Reader, Unread
 from sluice.kube.api_server import ApiServer
-from sluice.kube.resources import OVERRIDES
+from sluice.kube.resources import OVERRIDES, POLICIES
 
 _SHORTEST = 3
 """Characters of a reason; the CRD's own bound."""
@@ -42,6 +43,27 @@ def lasting(length: str) -> timedelta:
         return parse_duration(length)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--for") from error
+
+
+async def require_policy(api: ApiServer, name: str, *, namespace: str) -> None:
+    """See to it that an override is of a policy that there is: of no other it becomes active.
+
+    Whoever may not see policies may create overrides all the same.
+
+    Raises:
+        Exit: there is no such policy; it is said which there are.
+    """
+    found = await Reader(api).list(POLICIES, namespace)
+    if isinstance(found, Unread):
+        return
+    names = sorted(body["metadata"]["name"] for body in found)
+    if name not in names:
+        typer.echo(
+            f"sluice: no ErrorBudgetPolicy {name} in namespace {namespace}: there is "
+            f"{', '.join(names) or 'none'}; name it by --policy, its namespace by --namespace",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 async def create(

@@ -11,7 +11,16 @@ from sluice.api.override import Effect
 from sluice.cli import completion
 from sluice.cli.check_files import Finding
 from sluice.cli.cluster import Context, DryRun, Kubeconfig, Namespace, Policy, with_api
-from sluice.cli.gate_override import Length, Reason, Ticket, create, created, lasting, reason_given
+from sluice.cli.gate_override import (
+    Length,
+    Reason,
+    Ticket,
+    create,
+    created,
+    lasting,
+    reason_given,
+    require_policy,
+)
 from sluice.cli.pin import Pin, pin
 from sluice.kube.api_server import ApiServer
 from sluice.kube.connection import current_namespace
@@ -64,6 +73,7 @@ def override(
     trial = dry_run == "server"
 
     async def work(api: ApiServer) -> dict[str, Any]:
+        await require_policy(api, policy, namespace=where)
         return await create(api, spec, lasts, namespace=where, dry_run=trial)
 
     made = with_api(work, kubeconfig=kubeconfig, context=context)

@@ -71,34 +71,31 @@ def thaw(
         raise typer.BadParameter("say --all: a single freeze is lifted by `sluice override`")
     namespaces = tuple(name.strip() for name in watch_namespaces.split(",") if name.strip())
 
-    async def engage(api: ApiServer, *, dry_run: bool = False) -> None:
+    async def engage(api: ApiServer, *, dry_run: bool = False) -> bool:
         why = reason or "no reason given"
         place = system_namespace
-        await _engage(api, namespace=place, reason=why, owned=uninstall, dry_run=dry_run)
+        return await _engage(api, namespace=place, reason=why, owned=uninstall, dry_run=dry_run)
 
     async def work(api: ApiServer) -> list[str]:
-        await engage(api)
-        if uninstall:
+        engaged = await engage(api)
+        if uninstall and engaged:
             await asyncio.sleep(_SEEN_BY_ALL)
         gated = scope == "cluster"
         problems = await _lift_all(api, namespaces=namespaces, release=uninstall, gated=gated)
-        if uninstall:
-            await _tell_what_stays(api, system_namespace)
+        if engaged:
+            await _tell_what_stays(api, system_namespace, uninstalled=uninstall)
         return problems
 
-    async def trial(api: ApiServer) -> None:
-        await engage(api, dry_run=True)
+    async def trial(api: ApiServer) -> bool:
+        engaged = await engage(api, dry_run=True)
         await _foresee(api, namespaces)
+        return engaged
 
     if dry_run == "server":
-        with_api(trial, kubeconfig=kubeconfig, context=context)
-        typer.echo("The kill switch would be engaged (server dry run); nothing was changed.")
+        would = "would" if with_api(trial, kubeconfig=kubeconfig, context=context) else "could not"
+        typer.echo(f"The kill switch {would} be engaged (server dry run); nothing was changed.")
         return
     problems = with_api(work, kubeconfig=kubeconfig, context=context)
-    typer.echo(
-        "The kill switch is engaged; nothing is enforced anew until you run\n"
-        f"  kubectl -n {system_namespace} delete configmap {kill_switch.NAME}"
-    )
     for problem in problems:
         typer.echo(f"sluice thaw: {problem}", err=True)
     if problems:
@@ -120,7 +117,12 @@ def _owners(who: User, namespace: str) -> list[dict[str, str]]:
 
 async def _engage(
     api: ApiServer, *, namespace: str, reason: str, owned: bool, dry_run: bool
-) -> None:
+) -> bool:
+    """Engage the switch; whether it could be, for which its namespace must be there.
+
+    Raises:
+        Exit: it is not there, and a controller may well be somewhere else.
+    """
     who = await user(api)
     body = kill_switch.manifest(
         namespace=namespace,
@@ -133,8 +135,37 @@ async def _engage(
         await api.create(CONFIG_MAPS, body, namespace=namespace, dry_run=dry_run)
     except ApiError as error:
         # 409: it is engaged already, and by whom and why is not ours to overwrite.
-        if not error.conflict:
+        if not (error.conflict or _without_namespace(error)):
             raise
+        if not error.conflict:
+            _tell_of_no_switch(namespace, alone=owned)
+            return False
+    return True
+
+
+def _without_namespace(error: ApiError) -> bool:
+    """Whether nothing can be created because the namespace is not there, or about to go.
+
+    Source: the words of the API server's admission plugin NamespaceLifecycle.
+    """
+    return error.not_found or (error.forbidden and "it is being terminated" in error.message)
+
+
+def _tell_of_no_switch(namespace: str, *, alone: bool) -> None:
+    """Without a controller none is needed, and what it left behind is to be lifted all the same."""
+    text = f"sluice thaw: namespace {namespace} is gone, so no kill switch is engaged"
+    if not alone:
+        typer.echo(
+            f"{text}, and nothing was lifted: name the controller's namespace by "
+            "--system-namespace, or say --uninstall if there is no controller any more",
+            err=True,
+        )
+        raise typer.Exit(1)
+    typer.echo(
+        f"{text}; should a controller run in another one, it enforces again: name that by "
+        "--system-namespace",
+        err=True,
+    )
 
 
 async def _foresee(api: ApiServer, namespaces: Sequence[str]) -> None:
@@ -191,8 +222,14 @@ async def _lift_all(
     return problems
 
 
-async def _tell_what_stays(api: ApiServer, namespace: str) -> None:
-    """What an uninstall leaves: whoever installs again goes on with it."""
+async def _tell_what_stays(api: ApiServer, namespace: str, *, uninstalled: bool) -> None:
+    """The switch; and what an uninstall leaves: whoever installs again goes on with it."""
+    typer.echo(
+        "The kill switch is engaged; nothing is enforced anew until you run\n"
+        f"  kubectl -n {namespace} delete configmap {kill_switch.NAME}"
+    )
+    if not uninstalled:
+        return
     try:
         ledgers = str(len([one async for one in LedgerStore(api, namespace=namespace).list()]))
     except ApiError:

@@ -5,9 +5,11 @@ from typer.testing import CliRunner, Result
 
 from sluice.api.override import GateOverride
 from sluice.api.reading import read
-from sluice.cli import approve
+from sluice.cli import approve, override
 from sluice.cli.main import app
+from sluice.kube.resources import POLICIES
 from tests.unit.cli.cluster import ApiInMemory
+from tests.unit.gate.objects import policy
 
 WHY = ("--reason", "reviewed in CHG-8", "--ticket", "CHG-8")
 
@@ -18,7 +20,7 @@ def run(monkeypatch: pytest.MonkeyPatch, api: ApiInMemory, *arguments: str) -> R
 
 
 def test_a_deployment_is_approved_in_the_name_of_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    api = ApiInMemory()
+    api = ApiInMemory().put(POLICIES, policy())
     result = run(monkeypatch, api, "deployment/web", "web", "sts/db", "--for", "2h", *WHY)
     assert result.exit_code == 0, result.output
     [(_, body, dry_run)] = api.created
@@ -36,12 +38,39 @@ def test_a_deployment_is_approved_in_the_name_of_who_asks(monkeypatch: pytest.Mo
 
 
 def test_a_dry_run_approves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    api = ApiInMemory()
+    api = ApiInMemory().put(POLICIES, policy())
     result = run(monkeypatch, api, "web", "--dry-run=server", *WHY)
     assert result.exit_code == 0, result.output
     assert [dry_run for _, _, dry_run in api.created] == [True]
     assert "created (server dry run)" in result.output
     assert "Take it back" not in result.output
+
+
+@pytest.mark.parametrize("command", ["approve", "override"])
+def test_nothing_is_approved_or_overridden_of_a_policy_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    api = ApiInMemory().put(POLICIES, policy(), policy("batch"))
+    api.serve(monkeypatch, approve, override)
+    refused = CliRunner().invoke(app, [command, "web", "-p", "defalt", "-n", "shop", *WHY])
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        "sluice: no ErrorBudgetPolicy defalt in namespace shop: there is batch, default; name it "
+        "by --policy, its namespace by --namespace\n"
+    )
+    assert api.created == []
+
+
+def test_who_may_not_see_policies_may_approve_and_override(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = ApiInMemory()
+    api.forbidden = {POLICIES.plural}
+    api.serve(monkeypatch, approve, override)
+    for command in ("approve", "override"):
+        done = CliRunner().invoke(app, [command, "web", "-n", "shop", *WHY])
+        assert done.exit_code == 0, done.output
+    assert len(api.created) == 2
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ class Cluster:
         self.objects: dict[tuple[str, str], Object] = {}
         self.refused: set[str] = set()
         self.user = "ann"
+        self.homeless: ApiError | None = None
+        """What comes of creating something in the controller's namespace, if that is gone."""
         self.asked: set[str] = set()
         """What was listed."""
 
@@ -64,6 +66,8 @@ class Cluster:
     async def create(
         self, resource: Resource, body: Object, *, dry_run: bool = False, **_: Any
     ) -> Object:
+        if "metadata" in body and self.homeless is not None:
+            raise self.homeless
         if "metadata" in body and not dry_run:
             self.put(resource, body["metadata"]["name"], body)
         return {"status": {"userInfo": {"username": self.user, "uid": f"uid-of-{self.user}"}}}
@@ -325,6 +329,57 @@ def test_where_the_definitions_are_gone_there_is_nothing_to_lift(cluster: Cluste
 
     cluster.list = listed  # type: ignore[method-assign]
     assert thaw_all().exit_code == 0
+
+
+GONE = ApiError(status=404, reason="NotFound", message='namespaces "sluice-system" not found')
+GOING = ApiError(
+    status=403,
+    reason="Forbidden",
+    message="unable to create new content in namespace sluice-system because it is being "
+    "terminated",
+)
+
+
+@pytest.mark.parametrize("homeless", [GONE, GOING])
+def test_after_the_controllers_namespace_is_gone_policies_are_released_without_a_switch(
+    cluster: Cluster, homeless: ApiError
+) -> None:
+    policy(cluster, "a")
+    cluster.homeless = homeless
+    done = thaw_all("--uninstall")
+    assert done.exit_code == 0, done.output
+    assert finalizers(cluster) == {"a": []}
+    assert cluster.names(ADMISSION_POLICIES) == set()
+    assert annotations(cluster) == {}
+    assert done.stderr.startswith(
+        "sluice thaw: namespace sluice-system is gone, so no kill switch is engaged; should a "
+        "controller run in another one, it enforces again: name that by --system-namespace"
+    )
+    assert "The kill switch is engaged" not in done.stdout
+    assert "left on purpose" not in done.stdout
+
+
+def test_a_thaw_in_the_wrong_namespace_lifts_nothing_that_would_come_back(
+    cluster: Cluster,
+) -> None:
+    policy(cluster, "a")
+    cluster.homeless = GONE
+    for more in ((), ("--dry-run=server",)):
+        refused = thaw_all(*more)
+        assert refused.exit_code == 1
+        assert "nothing was lifted: name the controller's namespace by --system-name" in (
+            refused.stderr
+        )
+    assert cluster.names(ADMISSION_POLICIES) == {"gate-a"}
+
+
+def test_a_right_that_is_missing_for_the_switch_is_no_namespace_that_is_gone(
+    cluster: Cluster,
+) -> None:
+    policy(cluster, "a")
+    cluster.homeless = ApiError(status=403, reason="Forbidden", message="cannot create configmaps")
+    assert isinstance(thaw_all("--uninstall").exception, ApiError)
+    assert cluster.names(ADMISSION_POLICIES) == {"gate-a"}
 
 
 def test_without_all_nothing_is_touched(cluster: Cluster) -> None:
