@@ -176,7 +176,7 @@ async def _list_all(parts: Assembly, *, names_only: bool = False) -> bool:
             await parts.take_list(resource, names_only=names_only)
     except ApiError as error:
         hint = (
-            "the CRDs are not installed: helm install, or sluice crds --apply"
+            "CRDs are missing: run sluice crds --apply; no restart is needed"
             if error.not_found
             else "trying again"
         )

@@ -278,5 +278,11 @@ def _name(policy: ErrorBudgetPolicy) -> str:
 
 
 def _rejection(error: ApiError) -> str:
-    hint = " Native admission needs Kubernetes 1.30 or newer." if error.not_found else ""
+    hint = ""
+    if error.not_found:
+        hint = " Native admission needs Kubernetes 1.30 or newer."
+    elif (
+        error.forbidden and " cannot " in error.message
+    ):  # RBAC's word: webhooks refuse by 403, too
+        hint = " The chart's ClusterRole has this right: apply it again."
     return f"The API server refuses a gate: {error.message}.{hint}"

@@ -69,6 +69,13 @@ async def test_a_cluster_without_native_admission_is_told_what_it_needs() -> Non
     assert "needs Kubernetes 1.30" in answer
 
 
+async def test_a_right_that_is_missing_is_named_with_what_has_it() -> None:
+    said = 'User "system:serviceaccount:sluice-system:sluice" cannot list resource "x"'
+    answer = await writer(Refusing(status=403, message=said)).gates(policy(), Gates(), [GATE])
+    assert answer is not None
+    assert answer.endswith(f"{said}. The chart's ClusterRole has this right: apply it again.")
+
+
 @pytest.mark.parametrize("status", [0, 409, 429, 500, 503])
 async def test_a_gate_that_could_be_written_later_is_tried_again(status: int) -> None:
     with pytest.raises(ApiError):
