@@ -62,11 +62,12 @@ def installed(plane: ControlPlane, *more: str) -> Iterator[Path]:
         _helm(plane, "uninstall", "sluice", "--wait")
 
 
-def upgrade(plane: ControlPlane, *more: str) -> None:
+def upgrade(plane: ControlPlane, *more: str, flags: Sequence[str] = ()) -> None:
     """Install the chart as `installed` does, or upgrade what is there, with `more` values."""
     set_ = ["replicas=0", "prometheusUrl=http://prometheus.invalid:9090", *more]
     values = [argument for value in set_ for argument in ("--set", value)]
-    _helm(plane, "upgrade", "--install", "sluice", str(CHART), "--create-namespace", *values)
+    install = ("upgrade", "--install", "sluice", str(CHART), "--create-namespace")
+    _helm(plane, *install, *values, *flags)
 
 
 def _helm(plane: ControlPlane, *arguments: str) -> None:

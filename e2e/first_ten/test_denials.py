@@ -54,12 +54,8 @@ def test_8_without_the_right_to_deny_it_says_which_is_missing_until_it_is_back(
     role = kubectl.json("get", "clusterrole", "sluice")
     rules = [it for it in role["rules"] if "validatingadmissionpolicies" not in it["resources"]]
     assert len(rules) < len(role["rules"])
-    bare = {"apiVersion": role["apiVersion"], "kind": role["kind"], "rules": rules}
-    bare["metadata"] = {"name": "sluice"}
-    # As Helm applies a chart that grants less.
-    as_helm = ("--server-side", "--field-manager=helm", "--force-conflicts")
     team.start()
-    kubectl("apply", *as_helm, "-f", "-", input=json.dumps(bare))
+    kubectl("replace", "-f", "-", input=json.dumps(role | {"rules": rules}))
     try:
         team.service.spend(90)
         enforcing = team.until_condition("Enforcing", "GateRejected")
@@ -69,7 +65,8 @@ def test_8_without_the_right_to_deny_it_says_which_is_missing_until_it_is_back(
         assert "Enforcing=False (GateRejected)" in terminal(STATUS)
         assert team.would_deploy().passed
     finally:
-        upgrade(team.stack.plane)
+        assert "with `--force-conflicts`, if they were taken by hand" in advice(8).text
+        upgrade(team.stack.plane, flags=["--force-conflicts"])
     team.until_denied()
     team.until_condition("Enforcing", "Enforced")
 

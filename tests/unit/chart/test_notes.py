@@ -28,7 +28,7 @@ def notes(helm: Helm, value_set: str, *arguments: str) -> str:
         (
             "default",
             ("--set", "hooks.thawOnUninstall=false"),
-            "kubectl sluice thaw --all --system-namespace sluice-system",
+            "kubectl sluice thaw --all --uninstall --system-namespace sluice-system",
             "first lifts everything",
         ),
         (
