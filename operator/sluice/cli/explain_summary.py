@@ -1,8 +1,13 @@
 """From what was found out to what `kubectl sluice explain` says. Pure."""
 
+from collections.abc import Iterator
+
+from sluice.api.conditions import ConditionType
+from sluice.api.reasons import Reason
 from sluice.cli.explain_facts import Explained
 from sluice.cli.explain_model import ExplainAnswer, WayAnswer
 from sluice.cli.rules import in_words
+from sluice.cli.status_summary import condition
 from sluice.cli.ways import Denied, Earlier, is_paused, ways
 from sluice.enforcement.revisions import images
 from sluice.gate import kinds
@@ -22,8 +27,18 @@ def explanation(found: Explained) -> ExplainAnswer:
         rule=in_words(verdict.rule),
         ways=[] if verdict.allowed else _ways(found),
         server=found.server,
-        problems=list(found.problems),
+        problems=[*found.problems, *_without_gate(found)],
     )
+
+
+def _without_gate(found: Explained) -> Iterator[str]:
+    """What decides is told here; whether the API server does as it says, by the policy."""
+    governor = found.verdict.governor if found.verdict is not None else None
+    if governor is None:
+        return
+    told = condition(governor.policy.status.conditions, ConditionType.ENFORCING)
+    if told is not None and told.reason == Reason.GATE_REJECTED:
+        yield f"ErrorBudgetPolicy {governor.name} may deny nothing ({told.reason}): {told.message}"
 
 
 def _verdict(found: Explained) -> VerdictAnswer:

@@ -28,7 +28,13 @@ def notes(helm: Helm, value_set: str, *arguments: str) -> str:
         (
             "default",
             ("--set", "hooks.thawOnUninstall=false"),
-            "kubectl sluice thaw --all --uninstall --system-namespace sluice-system",
+            "kubectl sluice thaw --all --uninstall --system-namespace=sluice-system It leaves",
+            "first lifts everything",
+        ),
+        (
+            "unprivileged",
+            ("--set", "hooks.thawOnUninstall=false"),
+            "--system-namespace=sluice-system --scope=namespace --watch-namespaces=sluice-system",
             "first lifts everything",
         ),
         (

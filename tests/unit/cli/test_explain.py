@@ -34,6 +34,7 @@ from tests.unit.gate.objects import (
     GOVERNED,
     NOW,
     ROBOT,
+    SINCE,
     Object,
     controller_revision,
     override,
@@ -99,6 +100,20 @@ async def test_a_denied_deployment_is_explained() -> None:
     is_golden("explain-denied.txt", printed(found))
     text = json.dumps(found.model_dump(mode="json", by_alias=True), indent=2)
     is_golden("explain-denied.json", f"{text}\n")
+
+
+async def test_a_denial_by_a_gate_that_the_api_server_refuses_is_told_to_be_none() -> None:
+    body, api = policy(), shop()
+    why = {"reason": "GateRejected", "message": "The API server refuses a gate: no."}
+    times = {"lastTransitionTime": SINCE, "observedGeneration": 1}
+    body["status"]["conditions"] = [{"type": "Enforcing", "status": "False", **why, **times}]
+    found = await told(api.put(POLICIES, body))
+    assert not found.verdict.allowed
+    (problem,) = found.problems
+    assert problem == (
+        "ErrorBudgetPolicy shop/default may deny nothing (GateRejected): "
+        "The API server refuses a gate: no."
+    )
 
 
 async def test_a_deployment_that_passes_is_explained() -> None:

@@ -10,6 +10,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end -}}
 
+{{/* What lifts everything of this release, as JSON: the arguments of `sluice`. */}}
+{{- define "sluice.thaw" -}}
+{{- $args := list "thaw" "--all" "--uninstall" (printf "--system-namespace=%s" .Release.Namespace) -}}
+{{- if eq .Values.scope "Namespace" }}
+{{- $args = append $args "--scope=namespace" }}
+{{- end }}
+{{- with include "sluice.namespaces" . | fromJsonArray }}
+{{- $args = append $args (printf "--watch-namespaces=%s" (join "," .)) }}
+{{- end }}
+{{- toJson $args }}
+{{- end -}}
+
 {{/* A Job that runs one command of `sluice` before something of Helm's. One that fails stays. */}}
 {{- define "sluice.hook.job" -}}
 {{- $root := .root -}}
