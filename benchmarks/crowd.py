@@ -57,7 +57,7 @@ class Turn:
         first: seconds from the change of all counters until the first policy had changed.
         seconds: until all had.
         lag: how late an evaluation began at the worst, in seconds.
-        refused: writes that the API server refused.
+        refused: writes that the API server refused, by verb, resource and status code.
         writes: what was written meanwhile, by verb and resource.
     """
 
@@ -66,7 +66,7 @@ class Turn:
     first: float
     seconds: float
     lag: float
-    refused: int
+    refused: dict[str, int]
     writes: dict[str, int]
 
 
@@ -227,18 +227,21 @@ def _turn(world: _World, what: str, goal: int, *, good: int = 0, bad: int = 0) -
     )
 
 
-def _written(log: Path, since: float) -> tuple[dict[str, int], int]:
-    """What was written since then, by verb and resource, and how many writes were refused."""
+def _written(log: Path, since: float) -> tuple[dict[str, int], dict[str, int]]:
+    """What was written since then, by verb and resource, and which writes were refused."""
     found: Counter[str] = Counter()
-    refused = 0
+    refused: Counter[str] = Counter()
     for event in map(json.loads, log.read_text().splitlines()):
         if datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp() < since:
             continue
         about = event["objectRef"]
         parts = (event["verb"], about["resource"], about.get("subresource", ""))
-        found[" ".join(filter(None, parts))] += 1
-        refused += event["responseStatus"]["code"] >= HTTPStatus.BAD_REQUEST
-    return dict(sorted(found.items())), refused
+        what = " ".join(filter(None, parts))
+        found[what] += 1
+        code = event["responseStatus"]["code"]
+        if code >= HTTPStatus.BAD_REQUEST:
+            refused[f"{what}: {code}"] += 1
+    return dict(sorted(found.items())), dict(sorted(refused.items()))
 
 
 def _say(text: str) -> None:
@@ -256,7 +259,7 @@ def _table(turns: Sequence[Turn]) -> None:
         ["seconds until the first", *(f"{it.first:g}" for it in turns)],
         ["seconds until all", *(f"{it.seconds:g}" for it in turns)],
         ["lag", *(f"{it.lag:g}" for it in turns)],
-        ["writes refused", *(f"{it.refused}" for it in turns)],
+        ["writes refused", *(f"{sum(it.refused.values())}" for it in turns)],
         *([name, *(f"{it.writes.get(name, 0)}" for it in turns)] for name in resources),
     ]
     show(
@@ -264,6 +267,9 @@ def _table(turns: Sequence[Turn]) -> None:
         ["", *(it.what for it in turns)],
         rows,
     )
+    for turn in turns:
+        for what, times in turn.refused.items():
+            print(f"{turn.what}: refused {times} times: {what}")
 
 
 if __name__ == "__main__":
