@@ -1,5 +1,6 @@
 """The objects that scenarios are made of."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Object = dict[str, Any]
@@ -34,6 +35,23 @@ def policy(*, name: str = "default", **spec: Any) -> Object:
             "objectives": {"selector": {}},
             "mode": "Enforce",
             "recovery": {"above": "5", "for": "1s"},
+        }
+        | spec,
+    }
+
+
+def override(name: str, **spec: Any) -> Object:
+    """What an administrator lets pass, or asks for, for an hour."""
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    return {
+        "apiVersion": "sluice.dev/v1alpha1",
+        "kind": "GateOverride",
+        "metadata": {"name": name},
+        "spec": {
+            "policy": "default",
+            "reason": "the fix",
+            "createdBy": "kubernetes-admin",
+            "expiresAt": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
         }
         | spec,
     }

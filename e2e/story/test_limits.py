@@ -1,11 +1,10 @@
 """A stage in which one deployment passes in an interval."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from e2e.story.manifests import Object
+from e2e.story.manifests import override
 from e2e.story.team import POLICY, Team
 
 pytestmark = [
@@ -51,24 +50,7 @@ def test_one_deployment_passes_in_an_interval_or_with_an_approval_and_a_rollback
     assert team.attempt("rollout", "restart", "deployment/web").passed
     undone = team.attempt("rollout", "undo", "deployment/web", "--to-revision=1")
     assert undone.passed, undone.said
-    team.apply(approval())
+    team.apply(override("chg-1", effect="Approve", workloads=["web"]))
     team.until("approved", lambda: team.deploy().passed, timeout=10)
     team.until("used up", lambda: team.would_deploy().denied, timeout=10)
     team.until_passes(timeout=60)
-
-
-def approval() -> Object:
-    ends = datetime.now(UTC) + timedelta(minutes=30)
-    return {
-        "apiVersion": "sluice.dev/v1alpha1",
-        "kind": "GateOverride",
-        "metadata": {"name": "chg-1"},
-        "spec": {
-            "policy": "default",
-            "workloads": ["web"],
-            "effect": "Approve",
-            "reason": "reviewed",
-            "createdBy": "kubernetes-admin",
-            "expiresAt": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
-        },
-    }

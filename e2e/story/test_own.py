@@ -4,13 +4,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from e2e.stack import NAMESPACE, Stack
 from e2e.story.conftest import Start
-from e2e.story.manifests import Object, deployment, stages
+from e2e.story.manifests import deployment, override, stages
 from e2e.story.team import OBJECTIVE, OVERRIDE, POLICY, Team
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
@@ -39,23 +38,6 @@ def home(everything: Stack, start: Start) -> Iterator[Team]:
         team.kubectl("delete", "deployment", BESIDE, "web", "--ignore-not-found")
 
 
-def a_freeze_by_hand() -> Object:
-    ends = datetime.now(UTC) + timedelta(hours=1)
-    return {
-        "apiVersion": "sluice.dev/v1alpha1",
-        "kind": "GateOverride",
-        "metadata": {"name": "hands-off"},
-        "spec": {
-            "policy": "default",
-            "effect": "Freeze",
-            "workloads": ["sluice", BESIDE],
-            "reason": "a migration",
-            "createdBy": "kubernetes-admin",
-            "expiresAt": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
-        },
-    }
-
-
 def sluice_is_free_and_its_neighbour_is_not(team: Team) -> None:
     team.until_denied(BESIDE)
     for change in (
@@ -80,7 +62,7 @@ def explained(team: Team, name: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_freeze_of_everything_denies_and_holds_nothing_of_sluice_itself(home: Team) -> None:
-    home.apply(a_freeze_by_hand())
+    home.apply(override("hands-off", effect="Freeze", workloads=["sluice", BESIDE]))
     sluice_is_free_and_its_neighbour_is_not(home)
     home.kubectl("delete", OVERRIDE, "hands-off")
 

@@ -15,7 +15,7 @@ from e2e.story.gitops import (
     helm_release,
     kustomization,
 )
-from e2e.story.manifests import Object, stages
+from e2e.story.manifests import Object, override, stages
 from e2e.story.team import Team
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus, pytest.mark.timeout(600)]
@@ -113,18 +113,7 @@ def test_what_deploys_goes_on_while_an_override_is_active(team: Team) -> None:
     team.start(kustomization("web"), cron_job("web"), stages=stages(**SUSPEND))
     team.freeze()
     team.until("suspended", lambda: suspended(team, KUSTOMIZATION) == "true")
-    override = {
-        "apiVersion": "sluice.dev/v1alpha1",
-        "kind": "GateOverride",
-        "metadata": {"name": "fix"},
-        "spec": {
-            "policy": "default",
-            "reason": "the fix",
-            "createdBy": "kubernetes-admin",
-            "expiresAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600)),
-        },
-    }
-    team.kubectl("create", "-f", "-", stdin=json.dumps(override))
+    team.kubectl("create", "-f", "-", stdin=json.dumps(override("fix")))
     team.until("resumed", lambda: suspended(team, KUSTOMIZATION) == "")
     assert suspended(team, "cronjob") == "true"
     team.kubectl("delete", "gateoverride", "fix")
