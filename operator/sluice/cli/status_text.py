@@ -208,6 +208,8 @@ def _problems(it: PolicyAnswer) -> Iterable[str]:
     yield from it.problems
     if it.expired:
         yield "the freeze has ended because no controller renewed it: is it running?"
+    if it.frozen and it.workloads == []:
+        yield "it governs no workload, so nothing is denied: see its spec.workloads"
 
 
 def _is_affected(it: WorkloadAnswer) -> bool:

@@ -247,6 +247,14 @@ async def test_a_freeze_that_nobody_renewed_has_ended_and_that_is_told() -> None
     assert "the freeze has ended because no controller renewed it" in text
 
 
+async def test_a_freeze_of_no_workload_is_told_to_deny_nothing() -> None:
+    selector = {"selector": {"matchLabels": {"app": "wbe"}}}
+    frozen, too = policy(), policy(name="other", workloads=selector)
+    text = printed(await told(shop().put(POLICIES, frozen).put(POLICIES, too)))
+    assert "! shop/other: it governs no workload, so nothing is denied: see its spec.wo" in text
+    assert "! shop/default: it governs" not in text
+
+
 async def test_an_engaged_kill_switch_is_told_with_who_and_why() -> None:
     switch = {
         "metadata": {"name": "sluice-kill-switch", "namespace": "sluice-system"},
