@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from sluice.controller.lifting import NotLiftedError
 from sluice.controller.schedule import Schedule
 from sluice.controller.waiting import Place, Waiting
 from sluice.kube.api_server import ApiError
@@ -176,8 +177,8 @@ class Dispatcher:
             raise
         except BaseException as error:  # noqa: BLE001 - a panic of an extension is none of Exception
             outcome, again = "error", self._retry(key)
-            message = error.message if isinstance(error, ApiError) else repr(error)
-            unforeseen = not isinstance(error, ApiError)
+            unforeseen = not isinstance(error, ApiError | NotLiftedError)
+            message = repr(error) if unforeseen else str(error)
             _log.warning("evaluation failed", key=str(key), error=message, exc_info=unforeseen)
         self._metrics.evaluations.labels(key.plural, outcome).inc()
         self._metrics.duration.labels(key.plural).observe(self._monotonic() - started)

@@ -4,8 +4,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from sluice.controller.dispatcher import Dispatcher, Lane, Reconcile
+from sluice.controller.lifting import NotLiftedError
 from sluice.kube.api_server import ApiError
 from sluice.kube.cache import Key
 from sluice.telemetry.metrics import Metrics
@@ -49,6 +51,30 @@ async def test_an_object_whose_evaluation_fails_does_not_disturb_the_others() ->
     await run_until(made, done)
     assert seen == [B, B, B]
     assert metrics.evaluations.labels("things", "error")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "unforeseen"),
+    [
+        (ApiError(status=500, reason="InternalError", message="broken"), "broken", False),
+        (NotLiftedError("a gate is still there"), "a gate is still there", False),
+        (ValueError("what"), "ValueError('what')", True),
+    ],
+)
+async def test_only_what_nobody_foresaw_is_logged_with_where_it_happened(
+    error: Exception, says: str, unforeseen: bool
+) -> None:
+    done = asyncio.Event()
+
+    async def reconcile(_: Key) -> float | None:
+        done.set()
+        raise error
+
+    made, _ = dispatcher(reconcile)
+    made.now(A)
+    with capture_logs() as logs:
+        await run_until(made, done)
+    assert [(one["error"], one["exc_info"]) for one in logs] == [(says, unforeseen)]
 
 
 async def test_what_failed_is_tried_again_when_what_was_in_the_way_is_gone() -> None:
