@@ -37,6 +37,10 @@ def test_1_without_definitions_it_says_so_and_is_ready_once_they_are_applied(
     stage: Stack, team: Team, terminal: Terminal
 ) -> None:
     kubectl, ours = stage.plane.kubectl, [resource.name for resource in RESOURCES]
+    # The API server opens the storage of a kind when it is first read. If its own deletion is the
+    # first reader, it may find "storage is (re)initializing" and come back only minutes later.
+    for kind in ours:
+        kubectl("get", kind, "--all-namespaces")
     kubectl("delete", "crd", *ours, "--wait=false")
     left = ("get", "crd", *ours, "--ignore-not-found", "-o", "name")
     stage.until("no definitions", lambda: kubectl(*left).stdout == "")
