@@ -12,11 +12,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ENV_PREFIX = "SLUICE_"
 
 
+def split(text: str) -> tuple[str, ...]:
+    """The values of an option that is given several, separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def comma_separated(value: object) -> object:
     """What an option holds that is given several values, as a tuple; else the value itself."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    return split(value) if isinstance(value, str) else value
 
 
 class ProcessSettings(BaseSettings):

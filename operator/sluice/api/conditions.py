@@ -71,6 +71,11 @@ def merge(
     return merged
 
 
+def find_condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
+    """The condition of a type; None if there is none."""
+    return next((it for it in conditions if it.type == kind), None)
+
+
 def _cut(text: str) -> str:
     """`text` as one line, within the API's bound: others' words are quoted, of 100 kB at times."""
     message = " ".join(text.split())

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+NO_SUCH_FIELD = "there is no such field: check its spelling and its indentation"
 _KEY = "[key]"
 _SHOWN = 80
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -65,7 +66,7 @@ def _message(details: ErrorDetails) -> str:
     wanted = details.get("ctx", {})
     other = {
         "missing": "this field is required: set it",
-        "extra_forbidden": "there is no such field: check its spelling and its indentation",
+        "extra_forbidden": NO_SUCH_FIELD,
         "string_pattern_mismatch": f"{_shown(value)} does not match {wanted.get('pattern')}",
         "enum": f"{_shown(value)} is not supported: write {wanted.get('expected')}",
         "literal_error": f"{_shown(value)} is not supported: write {wanted.get('expected')}",

@@ -11,7 +11,7 @@ from sluice.api.correction import BudgetCorrection
 from sluice.api.crds import RESOURCES
 from sluice.api.override import GateOverride
 from sluice.api.policy import ErrorBudgetPolicy
-from sluice.api.reading import Problem, path_of, printable, read
+from sluice.api.reading import NO_SUCH_FIELD, Problem, path_of, printable, read
 from sluice.api.slo import ServiceLevelObjective
 from sluice.cli.check_files import Document, Finding
 from sluice.policy.validation import validate
@@ -148,6 +148,4 @@ def _unknown_fields(body: dict[str, Any]) -> Iterator[Problem]:
         *(("metadata", it) for it in map(str, inside)),
     ]
     for path in sorted(unknown):
-        yield Problem(
-            path_of(path), "there is no such field: check its spelling and its indentation"
-        )
+        yield Problem(path_of(path), NO_SUCH_FIELD)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from sluice.api.conditions import ConditionType
+from sluice.api.conditions import ConditionType, find_condition
 from sluice.api.reasons import Reason
 from sluice.cli.explain_facts import Explained
 from sluice.cli.explain_model import ExplainAnswer, WayAnswer
 from sluice.cli.rules import in_words
-from sluice.cli.status_summary import condition
 from sluice.cli.ways import Denied, Earlier, is_paused, ways
 from sluice.enforcement.revisions import images
 from sluice.gate import kinds
@@ -36,7 +35,7 @@ def _without_gate(found: Explained) -> Iterator[str]:
     governor = found.verdict.governor if found.verdict is not None else None
     if governor is None:
         return
-    told = condition(governor.policy.status.conditions, ConditionType.ENFORCING)
+    told = find_condition(governor.policy.status.conditions, ConditionType.ENFORCING)
     if told is not None and told.reason == Reason.GATE_REJECTED:
         yield f"ErrorBudgetPolicy {governor.name} may deny nothing ({told.reason}): {told.message}"
 

@@ -45,7 +45,19 @@ def lasting(length: str) -> timedelta:
         raise typer.BadParameter(str(error), param_hint="--for") from error
 
 
-async def require_policy(api: ApiServer, name: str, *, namespace: str) -> None:
+async def create_for_known(
+    api: ApiServer, spec: Mapping[str, Any], lasts: timedelta, *, namespace: str, dry_run: bool
+) -> dict[str, Any]:
+    """Create an override of a policy that there is, as `create` does.
+
+    Raises:
+        Exit: there is no such policy; it is said which there are.
+    """
+    await _require_policy(api, spec["policy"], namespace=namespace)
+    return await create(api, spec, lasts, namespace=namespace, dry_run=dry_run)
+
+
+async def _require_policy(api: ApiServer, name: str, *, namespace: str) -> None:
     """See to it that an override is of a policy that there is: of no other it becomes active.
 
     Whoever may not see policies may create overrides all the same.

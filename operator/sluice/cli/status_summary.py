@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from sluice.api.base import parse_time
-from sluice.api.conditions import ConditionType
+from sluice.api.conditions import ConditionType, find_condition
 from sluice.api.metadata import Condition
 from sluice.api.override import GateOverride
 from sluice.api.policy import Admission, ErrorBudgetPolicy, UndoRecord
@@ -114,20 +114,15 @@ def _switch(facts: Facts) -> KillSwitchAnswer:
 def switch_told_by(policies: Iterable[ErrorBudgetPolicy]) -> str | None:
     """What policies say of an engaged kill switch, for who may not read it; None if nothing."""
     for policy in policies:
-        enforcing = condition(policy.status.conditions, ConditionType.ENFORCING)
+        enforcing = find_condition(policy.status.conditions, ConditionType.ENFORCING)
         if enforcing is not None and enforcing.reason == Reason.KILL_SWITCH:
             return enforcing.message
     return None
 
 
-def condition(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
-    """The condition of a type; None if there is none."""
-    return next((it for it in conditions if it.type == kind), None)
-
-
 def _objective(it: ServiceLevelObjective) -> ObjectiveAnswer:
     status = it.status
-    known = condition(status.conditions, ConditionType.BUDGET_KNOWN)
+    known = find_condition(status.conditions, ConditionType.BUDGET_KNOWN)
     return ObjectiveAnswer(
         namespace=it.metadata.namespace,
         name=it.metadata.name,
@@ -153,8 +148,8 @@ def _policy(governor: Governor, facts: Facts, *, killed: bool) -> PolicyAnswer:
     admission = Admission.ALLOW
     if decision is not None and not killed:
         admission = decision.effective(facts.now)
-    enforcing = condition(status.conditions, ConditionType.ENFORCING)
-    thaw = condition(status.conditions, ConditionType.THAWING)
+    enforcing = find_condition(status.conditions, ConditionType.ENFORCING)
+    thaw = find_condition(status.conditions, ConditionType.THAWING)
     return PolicyAnswer(
         namespace=meta.namespace,
         name=meta.name,

@@ -23,9 +23,9 @@ from sluice.controller.policy_writer import PolicyWriter
 from sluice.kube import kill_switch
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.cache import Cache, Malformed
-from sluice.kube.events import Event
 from sluice.kube.ledgers import LedgerStore
 from sluice.kube.resources import CONFIG_MAPS, POLICIES
+from sluice.settings import split
 from sluice.telemetry.metrics import Metrics
 
 _SEEN_BY_ALL = 15.0
@@ -69,7 +69,7 @@ def thaw(
     """
     if not everything:
         raise typer.BadParameter("say --all: a single freeze is lifted by `sluice override`")
-    namespaces = tuple(name.strip() for name in watch_namespaces.split(",") if name.strip())
+    namespaces = split(watch_namespaces)
 
     async def engage(api: ApiServer, *, dry_run: bool = False) -> bool:
         why = reason or "no reason given"
@@ -134,12 +134,12 @@ async def _engage(
     try:
         await api.create(CONFIG_MAPS, body, namespace=namespace, dry_run=dry_run)
     except ApiError as error:
-        # 409: it is engaged already, and by whom and why is not ours to overwrite.
-        if not (error.conflict or _without_namespace(error)):
+        if error.conflict:
+            return True  # it is engaged already, and by whom and why is not ours to overwrite
+        if not _without_namespace(error):
             raise
-        if not error.conflict:
-            _tell_of_no_switch(namespace, alone=owned)
-            return False
+        _tell_of_no_switch(namespace, alone=owned)
+        return False
     return True
 
 
@@ -182,11 +182,6 @@ async def _foresee(api: ApiServer, namespaces: Sequence[str]) -> None:
         )
 
 
-def _untold(event: Event) -> None:
-    """What is lifted is printed; the kill switch says who did, and why."""
-    del event
-
-
 async def _lift_all(
     api: ApiServer, *, namespaces: Sequence[str], release: bool, gated: bool
 ) -> list[str]:
@@ -201,7 +196,7 @@ async def _lift_all(
         api=api,
         cache=cache,
         metrics=Metrics(),
-        post=_untold,
+        post=lambda _: None,  # what is lifted is printed; the kill switch says who did, and why
         namespaces=namespaces,
         sees_gates=gated,
     )

@@ -14,7 +14,7 @@ import aiohttp
 import structlog
 from kubernetes.aio import client
 
-from sluice.api.conditions import ConditionType
+from sluice.api.conditions import ConditionType, find_condition
 from sluice.api.correction import BudgetCorrection
 from sluice.api.policy import ErrorBudgetPolicy
 from sluice.api.slo import AlertState, ServiceLevelObjective
@@ -183,7 +183,6 @@ class Assembly:
             clock=_utc_now,
             monotonic=time.monotonic,
             kill_switch=lambda: self._switch,
-            post=self.events.post,
         )
         corrections = Corrections(api=api, cache=self.cache, applicable=applicable, clock=_utc_now)
         overrides = Overrides(api=api, cache=self.cache, burning=burning, clock=_utc_now)
@@ -410,15 +409,12 @@ class Assembly:
         for key in self.cache.keys(POLICIES):
             found = self.cache.get(key)
             if isinstance(found, ErrorBudgetPolicy):
-                frozen = any(
-                    condition.type == ConditionType.FROZEN and condition.status == "True"
-                    for condition in found.status.conditions
-                )
+                frozen = find_condition(found.status.conditions, ConditionType.FROZEN)
                 yield PolicyReading(
                     namespace=key.namespace,
                     name=key.name,
                     stage=found.status.stage or "",
-                    frozen=frozen,
+                    frozen=frozen is not None and frozen.status == "True",
                     governed=found.status.workloads.governed,
                     overrides=Counter(one.effect for one in found.status.overrides),
                 )

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from sluice.api.conditions import ConditionType
-from sluice.api.metadata import Condition
+from sluice.api.conditions import ConditionType, find_condition
 from sluice.api.reasons import Reason
 from sluice.api.slo import (
     ErrorBudgetStatus,
@@ -20,11 +19,6 @@ from sluice.kube.resources import OBJECTIVES
 _WORSE = (Level.WARNING, Level.CRITICAL, Level.PAGE)
 
 
-def condition(status: ServiceLevelObjectiveStatus, kind: ConditionType) -> Condition | None:
-    """The condition of that type, if there is one."""
-    return next((it for it in status.conditions if it.type == kind), None)
-
-
 def level_changed(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> Event | None:
     """The Event of a change of level, which is what people want to hear of.
 
@@ -32,12 +26,13 @@ def level_changed(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatu
         slo: the objective, with its status so far.
         status: the one that follows.
     """
-    before, known = slo.status.level, condition(slo.status, ConditionType.BUDGET_KNOWN)
+    before = slo.status.level
+    known = find_condition(slo.status.conditions, ConditionType.BUDGET_KNOWN)
     if before is status.level or slo.status.observed_generation < 0:
         return None
     if known is not None and known.reason == Reason.BACKFILLING:
         return None  # the first number is no change
-    about = condition(status, ConditionType.BUDGET_AVAILABLE)
+    about = find_condition(status.conditions, ConditionType.BUDGET_AVAILABLE)
     return Event(
         kind=OBJECTIVES.kind,
         metadata=slo.metadata,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from sluice.api.conditions import Claim, ConditionType, merge
+from sluice.api.conditions import Claim, ConditionType, find_condition, merge
 from sluice.api.durations import format_duration
 from sluice.api.reasons import Reason
 from sluice.api.slo import (
@@ -97,7 +97,7 @@ def noticeable(before: ServiceLevelObjectiveStatus, after: ServiceLevelObjective
 
 def _outline(status: ServiceLevelObjectiveStatus) -> tuple[object, ...]:
     conditions = {(c.type, c.status, c.reason, c.observed_generation) for c in status.conditions}
-    problem = next((c.message for c in status.conditions if c.type == ConditionType.READY), "")
+    ready = find_condition(status.conditions, ConditionType.READY)
     no_numbers = status.error_budget is None
     told = [alert.state for alert in status.alerts]
     corrected = None
@@ -112,7 +112,7 @@ def _outline(status: ServiceLevelObjectiveStatus) -> tuple[object, ...]:
         status.level,
         no_numbers,
         conditions,
-        problem,
+        ready.message if ready is not None else "",
         told,
         corrected,
     )

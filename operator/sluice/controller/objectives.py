@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sluice.api.conditions import ConditionType
+from sluice.api.conditions import ConditionType, find_condition
 from sluice.api.reasons import Reason
 from sluice.api.slo import (
     ServiceLevelObjective,
@@ -19,7 +19,6 @@ from sluice.controller.applicable import Applicable
 from sluice.controller.complaint import Complaints
 from sluice.controller.ledgers import Ledgers
 from sluice.controller.objective_events import (
-    condition,
     corrections_changed,
     level_changed,
     new_period,
@@ -337,8 +336,8 @@ class Objectives:
 
 def state_of(slo: ServiceLevelObjective, status: ServiceLevelObjectiveStatus) -> ObjectiveState:
     """What policies see: made from the status, so that both always say the same."""
-    known = condition(status, ConditionType.BUDGET_KNOWN)
-    ready = condition(status, ConditionType.READY)
+    known = find_condition(status.conditions, ConditionType.BUDGET_KNOWN)
+    ready = find_condition(status.conditions, ConditionType.READY)
     about = known or ready
     budget = status.error_budget
     return ObjectiveState(

@@ -19,7 +19,6 @@ from sluice.controller.settings import Settings
 from sluice.controller.standings import Standings
 from sluice.kube.api_server import ApiServer
 from sluice.kube.cache import Cache, Key, Malformed
-from sluice.kube.events import Event
 from sluice.kube.kill_switch import KillSwitch, Unread
 from sluice.kube.resources import POLICIES, WORKLOADS
 from sluice.policy.decision import Decision, decide
@@ -60,7 +59,6 @@ class Policies:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
         kill_switch: Callable[[], KillSwitch | Unread | None],
-        post: Callable[[Event], None],
     ) -> None:
         self._settings = settings
         self._api = api
@@ -85,7 +83,7 @@ class Policies:
             api=api,
             tools=settings.resync,
             argocd_namespace=settings.argocd_namespace,
-            post=post,
+            writer=writer,
         )
 
     def begin(self) -> None:

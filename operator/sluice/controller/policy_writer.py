@@ -30,6 +30,8 @@ FINALIZER = "sluice.dev/thaw"
 _GATES = {it.kind: it for it in (ADMISSION_POLICIES, ADMISSION_BINDINGS)}
 _REFUSED = frozenset({400, 403, 404, 422})
 """Answers of the API server that mean that the gate is not wanted, now or later."""
+_BY_RBAC = " cannot "
+"""A word of RBAC's refusals; webhooks refuse by 403, too."""
 _AT_ONCE = 8
 
 _log = structlog.get_logger(__name__)
@@ -281,8 +283,6 @@ def _rejection(error: ApiError) -> str:
     hint = ""
     if error.not_found:
         hint = " Native admission needs Kubernetes 1.30 or newer."
-    elif (
-        error.forbidden and " cannot " in error.message
-    ):  # RBAC's word: webhooks refuse by 403, too
+    elif error.forbidden and _BY_RBAC in error.message:
         hint = " The chart's ClusterRole has this right: apply it again."
     return f"The API server refuses a gate: {error.message}.{hint}"

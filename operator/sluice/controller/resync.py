@@ -4,21 +4,20 @@ Not at once: the API server needs a second or two to forget a gate. Until when i
 in the policy's status, so that a controller that dies meanwhile leaves it to the next one.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import datetime, timedelta
 
 import structlog
 
 from sluice.api.policy import Admission, ErrorBudgetPolicy
 from sluice.api.reasons import Reason
+from sluice.controller.policy_writer import PolicyWriter
 from sluice.enforcement.deployers import Deployer, deployers, mark, request
-from sluice.kube import events
 from sluice.kube.api_server import ApiError, ApiServer
 from sluice.kube.resources import (
     APPLICATIONS,
     HELM_RELEASES,
     KUSTOMIZATIONS,
-    POLICIES,
     WORKLOADS,
 )
 from sluice.policy.decision import Decision
@@ -46,12 +45,12 @@ class Resync:
         api: ApiServer,
         tools: Collection[str],
         argocd_namespace: str,
-        post: Callable[[events.Event], None],
+        writer: PolicyWriter,
     ) -> None:
         self._api = api
         self._tools = frozenset(tools)
         self._argocd_namespace = argocd_namespace
-        self._post = post
+        self._writer = writer
 
     def due(self, policy: ErrorBudgetPolicy, decision: Decision, now: datetime) -> datetime | None:
         """When tools are to be asked, as of this decision; None if they are not.
@@ -88,7 +87,8 @@ class Resync:
                 _log.warning("resync: not asked", of=name, error=error.message)
                 done = done and error.status in _REFUSED
         if asked:
-            self._tell(policy, asked)
+            note = f"Asked to try again what the freeze denied: {_listed(asked)}"
+            self._writer.tell(policy, Reason.RESYNC_REQUESTED, note, action="Resync")
         return done
 
     async def _deployers(
@@ -115,17 +115,10 @@ class Resync:
         await self._api.merge(resource, one.name, patch, namespace=one.namespace)
         return True
 
-    def _tell(self, policy: ErrorBudgetPolicy, asked: list[str]) -> None:
-        more = f" and {len(asked) - _SHOWN} more" if len(asked) > _SHOWN else ""
-        event = events.Event(
-            kind=POLICIES.kind,
-            metadata=policy.metadata,
-            type="Normal",
-            reason=Reason.RESYNC_REQUESTED,
-            action="Resync",
-            note=f"Asked to try again what the freeze denied: {', '.join(asked[:_SHOWN])}{more}",
-        )
-        self._post(event)
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _hinders(admission: Admission) -> int:

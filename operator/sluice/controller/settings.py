@@ -5,6 +5,7 @@ A field's description is the flag's help text: see `sluice.cli.run`.
 
 import re
 import socket
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator, model_validator
@@ -134,7 +135,7 @@ class Settings(ProcessSettings):
         """Whether another process denies, of which this one knows nothing."""
         return self.gate == "webhook"
 
-    @property
+    @cached_property
     def installation(self) -> Installation:
         """What is Sluice's own, which no policy governs."""
         named = (one.split("/") for one in self.own_workloads)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sluice.api.conditions import Claim, ConditionType, merge
+from sluice.api.conditions import Claim, ConditionType, find_condition, merge
 from sluice.api.metadata import Condition
 from sluice.api.reasons import Reason
 from sluice.api.source import MetricSource, MetricSourceStatus
@@ -36,7 +36,8 @@ def ready_changed(source: MetricSource, status: MetricSourceStatus) -> Event | N
         source: with its status so far.
         status: the one that follows.
     """
-    before, after = _ready(source.status.conditions), _ready(status.conditions)
+    before = find_condition(source.status.conditions, ConditionType.READY)
+    after = find_condition(status.conditions, ConditionType.READY)
     if after is None or (before is not None and before.reason == after.reason):
         return None
     return Event(
@@ -48,10 +49,6 @@ def ready_changed(source: MetricSource, status: MetricSourceStatus) -> Event | N
         note=after.message,
         namespaced=False,
     )
-
-
-def _ready(conditions: Iterable[Condition]) -> Condition | None:
-    return next((one for one in conditions if one.type == ConditionType.READY), None)
 
 
 def _claims(problem: Failure | None) -> list[Claim]:

@@ -29,7 +29,7 @@ MOST = 10_000
 _AT_ONCE = 8
 _LATER = frozenset({0, 408, 429})
 """No answer, and answers that ask for another try; 5xx is one, too."""
-_REFUSED, _BROKEN = 400, 500
+_BROKEN = 500
 
 Subject = tuple[str, str, str, str]
 """What Events that are alike are about: kind, name and uid of the object, and the reason."""

@@ -187,7 +187,6 @@ class World:
             clock=lambda: self.now,
             monotonic=lambda: self.elapsed,
             kill_switch=lambda: self.switch,
-            post=self.post,
         )
 
     def spent(self, key: Key, start: datetime, end: datetime) -> Decimal | None:
