@@ -6,14 +6,13 @@ pod is reported to have succeeded if the command has: then the Job, and with it 
 """
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from e2e.harness import ControlPlane, wait_until
+from e2e.harness.command import sluice
 
 # Read by the simulated kubelet, see e2e/harness/kwok.yaml.
 HELD = ("--set-string", r"podAnnotations.e2e\.sluice\.dev/stuck=yes")
@@ -54,13 +53,7 @@ class HookJobs:
         [container] = pod["spec"]["containers"]
         account = pod["spec"]["serviceAccountName"]
         kubeconfig = self._plane.service_account_kubeconfig(self._namespace, account)
-        answer = subprocess.run(
-            [sys.executable, "-m", "sluice", *container["args"], "--kubeconfig", str(kubeconfig)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-        )
+        answer = sluice(*container["args"], "--kubeconfig", str(kubeconfig), timeout=90.0)
         self.outputs[pod["metadata"]["labels"]["job-name"]] = answer.stdout
         if answer.returncode != 0:
             self.failed.append(answer.stderr)

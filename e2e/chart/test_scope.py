@@ -1,7 +1,6 @@
 """Installed into the one namespace that is theirs, by somebody who has no rights in the cluster."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from e2e.chart.conftest import CHART, Helm
 from e2e.chart.hook_jobs import HELD, HookJobs
 from e2e.chart.rights import Rights
 from e2e.harness import ControlPlane, NoPrometheus, wait_until
+from e2e.harness.command import sluice
 from e2e.harness.ports import free_port
 from e2e.stack import SERVICES, Stack, stack
 from e2e.story.manifests import stages
@@ -128,13 +128,9 @@ def asked(found: Stack, home: str) -> subprocess.CompletedProcess[str]:
             *("--kubeconfig", str(account)),
         ],
     )
-    verdict = [sys.executable, "-m", "sluice", "verdict", "deployment/web", "-n", home]
-    environment = os.environ | {"SLUICE_GATE_URL": f"http://{url}"}
 
     def ask() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            verdict, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        return sluice("verdict", "deployment/web", "-n", home, SLUICE_GATE_URL=f"http://{url}")
 
     try:
         wait_until(lambda: ask().returncode != 4, timeout=60, what=f"a verdict: {gate.tail()}")

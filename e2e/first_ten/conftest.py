@@ -1,14 +1,14 @@
 """A control plane of their own for all mistakes: definitions and rights are taken from it."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
 from e2e import harness
 from e2e.first_ten.handbook import Terminal
 from e2e.stack import SERVICES, Controller, Stack
-from e2e.story.conftest import scene, team_of
+from e2e.story.conftest import ending_well, scene, team_of
 from e2e.story.team import Team
 
 
@@ -22,16 +22,9 @@ def stage(control_plane: harness.ControlPlane) -> Iterator[Stack]:
         yield resources.enter_context(scene(plane, SERVICES[:16]))
 
 
-@contextmanager
-def running(stage: Stack, *, url: str = "") -> Iterator[Controller]:
-    """A controller that ends well, here or before, and meets nothing unforeseen."""
-    found = stage.run("--query-timeout=4", url=url)
-    try:
-        yield found
-    finally:
-        code = found.stop()
-    assert code == 0, found.daemon.tail()
-    assert "Traceback" not in found.log, found.daemon.tail(60)
+def running(stage: Stack, *, url: str = "") -> AbstractContextManager[Controller]:
+    """A controller that ends well, and waits no longer than a test does."""
+    return ending_well(stage.run("--query-timeout=4", url=url))
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,14 @@
 """The first six things that go wrong, as docs/operations.md tells and mends them."""
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from e2e.first_ten.conftest import running
 from e2e.first_ten.handbook import Terminal, advice
-from e2e.harness.ports import free_port
+from e2e.harness.ports import dropping, free_port
 from e2e.harness.serving import served
 from e2e.stack import Stack
 from e2e.story.manifests import Object, objective
@@ -79,19 +78,6 @@ def declare(team: Team, name: str, url: str) -> None:
 def refusing() -> Iterator[str]:
     """The address of nobody."""
     yield f"127.0.0.1:{free_port()}"
-
-
-@contextmanager
-def dropping() -> Iterator[str]:
-    """An address that takes no connection: with its queue full Linux drops whoever else comes."""
-    with socket.socket() as full, ExitStack() as waiting:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for _ in range(2):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        yield f"127.0.0.1:{full.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import subprocess
 import sys
 import urllib.error
@@ -21,6 +20,7 @@ import yaml
 from e2e.gate.shop import GOVERNED, Object, Shop, later
 from e2e.harness import ControlPlane, Daemon, Scope, helm, scope, wait_until
 from e2e.harness.argo_rollouts import install_crds
+from e2e.harness.command import sluice
 from e2e.harness.ports import free_port
 
 CHART = Path(__file__).parents[2] / "deploy/helm/sluice"
@@ -79,11 +79,7 @@ class Gate:
 
     def ask(self, namespace: str, workload: str, *flags: str) -> subprocess.CompletedProcess[str]:
         """Run `sluice verdict`."""
-        command = [sys.executable, "-m", "sluice", "verdict", workload, "-n", namespace, *flags]
-        environment = {**os.environ, "SLUICE_GATE_URL": self.url}
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        return sluice("verdict", workload, "-n", namespace, *flags, SLUICE_GATE_URL=self.url)
 
 
 def start(

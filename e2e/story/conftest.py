@@ -53,18 +53,23 @@ def with_flux(everything: Stack) -> Iterator[Stack]:
 
 
 @contextmanager
-def running_in(stage: Stack) -> Iterator[Controller]:
-    """A controller that must stay up and never fail."""
-    running = stage.run()
+def ending_well(running: Controller) -> Iterator[Controller]:
+    """A controller that ends well, here or before, and meets nothing unforeseen."""
     try:
-        stage.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
         yield running
-        assert running.daemon.exit_code is None, running.daemon.tail()
     finally:
         code = running.stop()
     assert code == 0, running.daemon.tail()
-    unforeseen = [line for line in running.log.splitlines() if "Traceback" in line]
-    assert not unforeseen, running.daemon.tail(60)
+    assert "Traceback" not in running.log, running.daemon.tail(60)
+
+
+@contextmanager
+def running_in(stage: Stack) -> Iterator[Controller]:
+    """A controller that must stay up and never fail."""
+    with ending_well(stage.run()) as running:
+        stage.until("a ready controller", lambda: running.page("/readyz")[0] == 200)
+        yield running
+        assert running.daemon.exit_code is None, running.daemon.tail()
 
 
 @contextmanager

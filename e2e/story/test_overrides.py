@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2e.harness import wait_until
+from e2e.harness.command import sluice
 from e2e.stack import Controller, Stack
 from e2e.story.manifests import Object, deployment, stages
 from e2e.story.team import OVERRIDE, POLICY, Team
@@ -31,14 +31,7 @@ class Person:
         return f"system:serviceaccount:{self.team.namespace}:{self.name}"
 
     def override(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "sluice", "override", *arguments]
-        return subprocess.run(
-            [*command, "--kubeconfig", str(self.kubeconfig)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
+        return sluice("override", *arguments, "--kubeconfig", str(self.kubeconfig))
 
 
 def person(team: Team, name: str, *roles: str) -> Person:

@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
+from e2e.harness.command import sluice
 from e2e.stack import NAMESPACE, Stack
 from e2e.story.conftest import Start
 from e2e.story.manifests import deployment, override, stages
@@ -54,11 +54,8 @@ def sluice_is_free_and_its_neighbour_is_not(team: Team) -> None:
 
 
 def explained(team: Team, name: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sluice", "explain", f"deployment/{name}", "-n", NAMESPACE]
-    access = ["--kubeconfig", str(team.stack.plane.kubeconfig), "--server"]
-    return subprocess.run(
-        [*command, *access], capture_output=True, text=True, check=False, timeout=60
-    )
+    access = ("--kubeconfig", str(team.stack.plane.kubeconfig), "--server")
+    return sluice("explain", f"deployment/{name}", "-n", NAMESPACE, *access)
 
 
 def test_a_freeze_of_everything_denies_and_holds_nothing_of_sluice_itself(home: Team) -> None:

@@ -1,10 +1,10 @@
 """`sluice thaw --all`: the way out that needs no controller."""
 
 import subprocess
-import sys
 
 import pytest
 
+from e2e.harness.command import sluice
 from e2e.stack import NAMESPACE, Stack
 from e2e.story.conftest import Start
 from e2e.story.manifests import stages
@@ -14,11 +14,7 @@ pytestmark = [pytest.mark.controlplane, pytest.mark.prometheus]
 
 
 def thaw(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sluice", "thaw", *arguments]
-    kubeconfig = ("--kubeconfig", str(stack.plane.kubeconfig))
-    return subprocess.run(
-        [*command, *kubeconfig], capture_output=True, text=True, check=False, timeout=60
-    )
+    return sluice("thaw", *arguments, "--kubeconfig", str(stack.plane.kubeconfig))
 
 
 def test_everything_is_lifted_with_the_controller_down_and_stays_lifted(

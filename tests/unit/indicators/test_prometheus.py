@@ -3,16 +3,15 @@
 import asyncio
 import errno
 import json
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
 
 import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
+from e2e.harness.ports import dropping
 from sluice.api.reasons import Reason
 from sluice.indicators import prometheus
 from sluice.indicators.answers import Answer
@@ -264,21 +263,13 @@ async def test_a_refused_connection_is_named_and_credentials_are_not_shown(
 async def test_a_connection_that_is_dropped_is_no_slow_answer(
     session: aiohttp.ClientSession,
 ) -> None:
-    with socket.socket() as full, ExitStack() as waiting:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        # With its queue full Linux drops whoever else wants in, as a network policy does.
-        for _ in range(2):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        port = full.getsockname()[1]
-        source = Prometheus("default", f"http://127.0.0.1:{port}", session, timeout=1)
+    with dropping() as address:
+        source = Prometheus("default", f"http://{address}", session, timeout=1)
         failure = await source.instant("x", 1)
     assert isinstance(failure, Failure)
     assert (failure.reason, failure.divisible) == (Reason.SOURCE_UNREACHABLE, False)
     assert failure.message == (
-        f"source 'default' (http://127.0.0.1:{port}) cannot be reached: 127.0.0.1:{port} has not "
+        f"source 'default' (http://{address}) cannot be reached: {address} has not "
         "taken the connection within 0.5 s, as when a network policy drops it or the Service has "
         "no such port; check its URL, and that it runs"
     )
