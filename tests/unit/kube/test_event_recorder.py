@@ -102,14 +102,19 @@ async def test_events_are_posted_as_they_were_told_and_alike_ones_stay_apart(
     assert not controller.dropped
 
 
-@pytest.mark.parametrize("status", [0, 408, 429, 500, 503, 504])
-async def test_what_is_not_taken_for_now_is_posted_later_with_the_time_that_it_is_of(
-    api: Api, controller: Controller, status: int
-) -> None:
+async def tell_in_vain(api: Api, controller: Controller, status: int) -> None:
+    """Tell of a freeze while the API server answers `status`, at once and the second time."""
     api.status = status
     controller.tell("frozen")
     await controller.try_again()
     await controller.try_again(after=RETRY)
+
+
+@pytest.mark.parametrize("status", [0, 408, 429, 500, 503, 504])
+async def test_what_is_not_taken_for_now_is_posted_later_with_the_time_that_it_is_of(
+    api: Api, controller: Controller, status: int
+) -> None:
+    await tell_in_vain(api, controller, status)
     assert not api.stored
     api.status = 201
     await controller.try_again(after=RETRY)
@@ -123,10 +128,7 @@ async def test_what_is_not_taken_for_now_is_posted_later_with_the_time_that_it_i
 async def test_what_is_refused_is_not_sent_again_and_counted(
     api: Api, controller: Controller, status: int
 ) -> None:
-    api.status = status
-    controller.tell("frozen")
-    await controller.try_again()
-    await controller.try_again(after=RETRY)
+    await tell_in_vain(api, controller, status)
     assert api.tried == 1
     assert controller.dropped == {"refused": 1}
 
